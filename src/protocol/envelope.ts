@@ -1,0 +1,138 @@
+/**
+ * What gateways and shards say to each other: frames, batches of envelopes as one string.
+ *
+ *   gateway ── inbound frame: a JSON array of tuples, one per envelope ──▶ shard
+ *   gateway ◀── outbound frame: records `op a,b,c,length;body`, bodies passed through unparsed ── shard
+ *
+ * A string per tick and destination crosses threads at millions of envelopes per second; an object per call does not
+ * (116 k/s, measured on 2 cores). Outbound bodies are ready-made JSON text: the gateway only cuts them out and sends
+ * them. Order within a frame and between frames of one pair is kept, and everything else builds on that.
+ */
+
+/** Who is calling, from the verified token. Sent once per session and shard. */
+export interface SessionInfo {
+  readonly tenant: string;
+  readonly clientId: string;
+  /** The token's subject; null without authentication (development only). */
+  readonly userId: string | null;
+  readonly claims: Readonly<Record<string, unknown>>;
+  /** `http`: calls without a connection behind them; they join no actor's `clients`. */
+  readonly kind: 'ws' | 'http';
+}
+
+export const inboundOp = { open: 0, end: 1, call: 2, subscribe: 3, unsubscribe: 4, read: 5 } as const;
+
+/** What a subscription is about. */
+export type Stream = 'state' | 'event';
+
+/**
+ * session: number given by the gateway, unique for its life · call: number given by the gateway, answered exactly once ·
+ * key: '' without · deadlineMs: 0 without · input: absent when the client sent none.
+ */
+export type Inbound =
+  | readonly [op: typeof inboundOp.open, session: number, info: SessionInfo]
+  | readonly [op: typeof inboundOp.end, session: number]
+  | readonly [
+      op: typeof inboundOp.call,
+      session: number,
+      call: number,
+      type: string,
+      id: string,
+      method: string,
+      key: string,
+      deadlineMs: number,
+      input?: unknown,
+    ]
+  | readonly [op: typeof inboundOp.subscribe, session: number, type: string, id: string, stream: Stream]
+  | readonly [op: typeof inboundOp.unsubscribe, session: number, type: string, id: string, stream: Stream]
+  | readonly [op: typeof inboundOp.read, session: number, call: number, type: string, id: string];
+
+/** Gathers envelopes for one shard until the tick ends. */
+export class InboundFrame {
+  #text = '';
+  count = 0;
+
+  add(envelope: Inbound): void {
+    this.#push(JSON.stringify(envelope));
+  }
+
+  /** The hot path: names are known to be plain, so that only id, key and input need escaping. */
+  addCall(session: number, call: number, type: string, id: string, method: string, key: string, deadlineMs: number, input: unknown): void {
+    const head = `[2,${session},${call},"${type}",${JSON.stringify(id)},"${method}",${key === '' ? '""' : JSON.stringify(key)},${deadlineMs}`;
+    this.#push(input === undefined ? `${head}]` : `${head},${JSON.stringify(input)}]`);
+  }
+
+  #push(text: string): void {
+    this.#text = this.count === 0 ? `[${text}` : `${this.#text},${text}`;
+    this.count += 1;
+  }
+
+  /** The frame so far, or undefined when nothing was added; starts the next one. */
+  take(): string | undefined {
+    if (this.count === 0) return undefined;
+    const frame = `${this.#text}]`;
+    this.#text = '';
+    this.count = 0;
+    return frame;
+  }
+}
+
+export function decodeInbound(frame: string): Inbound[] {
+  return JSON.parse(frame) as Inbound[];
+}
+
+/**
+ * Outbound operations, one letter each, with what a, b and c mean:
+ * - `K` call a ended ok: b = 1 when durable, c = sequence number of the state (reads only), body = result JSON or empty
+ * - `E` call a ended otherwise: body = ErrorBody JSON
+ * - `M` message for session a; b = 1: for clients with the additions only; body = wire text
+ * - `S` session a joins topic b · `U` session a leaves topic b
+ * - `P` wire text for every session of topic a
+ */
+export type OutboundOp = 'K' | 'E' | 'M' | 'S' | 'U' | 'P';
+
+export interface Outbound {
+  readonly op: OutboundOp;
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+  readonly body: string;
+}
+
+/** Gathers records for one gateway until its turns are committed. */
+export class OutboundFrame {
+  #text = '';
+
+  add(op: OutboundOp, a: number, b: number, c: number, body: string): void {
+    this.#text += `${op}${a},${b},${c},${body.length};${body}`;
+  }
+
+  get chars(): number {
+    return this.#text.length;
+  }
+
+  take(): string | undefined {
+    if (this.#text === '') return undefined;
+    const frame = this.#text;
+    this.#text = '';
+    return frame;
+  }
+}
+
+/** Calls `visit` for each record, in order. Numbers, not objects: this runs once per reply. */
+export function decodeOutbound(frame: string, visit: (op: OutboundOp, a: number, b: number, c: number, body: string) => void): void {
+  let at = 0;
+  while (at < frame.length) {
+    const op = frame[at] as OutboundOp;
+    const afterA = frame.indexOf(',', at + 1);
+    const afterB = frame.indexOf(',', afterA + 1);
+    const afterC = frame.indexOf(',', afterB + 1);
+    const afterLength = frame.indexOf(';', afterC + 1);
+    const end = afterLength + 1 + Number(frame.slice(afterC + 1, afterLength));
+    const a = Number(frame.slice(at + 1, afterA));
+    const b = Number(frame.slice(afterA + 1, afterB));
+    const c = Number(frame.slice(afterB + 1, afterC));
+    visit(op, a, b, c, frame.slice(afterLength + 1, end));
+    at = end;
+  }
+}

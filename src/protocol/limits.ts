@@ -1,0 +1,94 @@
+/**
+ * Every bound of the system, in one place: name with unit, default, reason. A bound that an operator may change is a
+ * field of `defaultLimits` and can be set with `--limit name=value`; what the format itself fixes is a constant.
+ *
+ * Invariant: relations between bounds are checked by `checkLimits`, at load and again for a changed set.
+ */
+
+export const defaultLimits = {
+  /** Bytes of one WebSocket message or HTTP body that a client may send. JSON.parse of hostile 64 KiB blocks for 15 ms; 256 KiB for 150 ms. */
+  frameBytesMax: 64 * 1024,
+  /** Nesting of a client's JSON. Deep values die in recursive code; nobody types more than 64 levels. */
+  depthMax: 64,
+  /** Calls that one connection may have in flight; the 1,025th is REJECTED as OVERLOADED. */
+  connectionCallsMax: 1024,
+  /** Calls waiting in one actor's mailbox. */
+  mailboxCallsMax: 1024,
+  /** Calls in flight of one tenant, per gateway thread. */
+  tenantCallsMax: 10_000,
+  /** Calls in flight towards one shard, per gateway thread. */
+  shardCallsMax: 20_000,
+  /** Turns that one commit may carry. Bounds both the pause and what one failed commit can undo. */
+  batchTurnsMax: 1024,
+  /** Bytes waiting in user space for one socket; past it the socket ends with 4408. */
+  socketBufferBytesMax: 1024 * 1024,
+  /** Sockets per gateway thread. Each costs a file descriptor; `fermata doctor` compares with the open-file limit. */
+  socketsMax: 16_384,
+  /** Seconds without any traffic before a socket is closed. Pings go out at half of it. uWebSockets takes 8 to 960. */
+  socketIdleS: 60,
+  /** Messages per second of one connection, and the burst that it may save up. 0 turns the limit off. */
+  messagesPerSecond: 1000,
+  messagesBurst: 2000,
+  /** Milliseconds that a turn may take before it ends `failed` and its draft is revoked. */
+  turnMs: 30_000,
+  /** Bytes of one actor's state as JSON. A turn that grows it past this fails; nothing changes. */
+  stateBytesMax: 8 * 1024 * 1024,
+  /** Bytes of one call's result as JSON. */
+  resultBytesMax: 4 * 1024 * 1024,
+  /** Events that one turn may emit. */
+  turnEventsMax: 1000,
+  /** Milliseconds without a call after which an actor without subscribers leaves memory. */
+  actorIdleMs: 60_000,
+  /** Bytes of state (as JSON) held by one shard; past it the longest-idle actors leave memory early. */
+  shardStateBytesMax: 256 * 1024 * 1024,
+  /** Actors held in memory by one shard. */
+  shardActorsMax: 100_000,
+  /** Actors that one connection may touch while presence is tracked for it. */
+  connectionActorsMax: 10_000,
+  /** Bytes in one shard's journal that the tenant files do not hold yet; past it calls are REJECTED as OVERLOADED. */
+  journalBytesMax: 64 * 1024 * 1024,
+  /** Milliseconds for which the keeper gathers entries before it writes a tenant file. Longer coalesces more. */
+  keeperDelayMs: 250,
+  /** Tenant files that the keeper holds open at once: three file descriptors each. */
+  tenantFilesOpenMax: 256,
+  /** Milliseconds for which the outcome of a call with a key is kept. */
+  outcomeMs: 24 * 60 * 60 * 1000,
+  /** Outcomes of one actor held in memory; older ones are looked up in the tenant file. */
+  outcomesInMemoryMax: 4096,
+  /** Verified HTTP tokens that one gateway remembers, each until it expires. */
+  httpPrincipalsMax: 1000,
+};
+
+export type Limits = typeof defaultLimits;
+
+/** Characters of an actor id, of an idempotency key, of a client's call id. */
+export const actorIdCharsMax = 256;
+export const keyCharsMax = 256;
+export const callIdCharsMax = 256;
+/** Hash slots that actors are spread over; a power of two far above any thread count. Part of no file format. */
+export const partitions = 1024;
+
+/**
+ * Throws a sentence that names both bounds when a set of limits contradicts itself.
+ * @throws Error
+ */
+export function checkLimits(limits: Limits): Limits {
+  for (const [name, value] of Object.entries(limits)) {
+    if (!Number.isSafeInteger(value) || value < 0) throw new Error(`limit ${name} must be a whole number of 0 or more, not ${value}`);
+    if (value === 0 && !name.startsWith('messages')) throw new Error(`limit ${name} must be at least 1; only messagesPerSecond may be 0 (off)`);
+  }
+  needs(limits.connectionCallsMax <= limits.tenantCallsMax, 'connectionCallsMax', 'tenantCallsMax', 'one connection must fit in its tenant');
+  needs(limits.tenantCallsMax <= limits.shardCallsMax, 'tenantCallsMax', 'shardCallsMax', 'one tenant must not be able to fill more than a shard');
+  needs(limits.frameBytesMax <= limits.socketBufferBytesMax, 'frameBytesMax', 'socketBufferBytesMax', 'an echoed frame must fit in the buffer');
+  needs(limits.messagesPerSecond <= limits.messagesBurst, 'messagesPerSecond', 'messagesBurst', 'a second of traffic must fit in the burst');
+  needs(limits.stateBytesMax <= limits.shardStateBytesMax, 'stateBytesMax', 'shardStateBytesMax', 'one actor must fit in its shard');
+  needs(limits.stateBytesMax <= limits.journalBytesMax, 'stateBytesMax', 'journalBytesMax', 'one snapshot must fit in the journal');
+  if (limits.socketIdleS < 8 || limits.socketIdleS > 960) throw new Error(`limit socketIdleS must be 8 to 960, not ${limits.socketIdleS}: uWebSockets takes no other`);
+  return limits;
+}
+
+function needs(holds: boolean, smaller: string, larger: string, why: string): void {
+  if (!holds) throw new Error(`limit ${smaller} must not exceed ${larger}: ${why}`);
+}
+
+checkLimits(defaultLimits);

@@ -1,0 +1,26 @@
+/**
+ * The one file that knows where an actor lives: partition = hash(address) mod 1024, shard = partition mod S.
+ *
+ * The tenant is part of the hash, so that "lobby" of a thousand tenants spreads over all shards. Journals hold addresses,
+ * never shard numbers, so that the count of shards may change between starts.
+ */
+import { partitions } from './limits.ts';
+
+/** Shard of an actor among `shards` shards. FNV-1a over UTF-16 code units, finished with a murmur mix. */
+export function shardOf(tenant: string, type: string, id: string, shards: number): number {
+  if (shards === 1) return 0;
+  let hash = 0x811c9dc5;
+  hash = fold(hash, tenant);
+  hash = fold(hash, type);
+  hash = fold(hash, id);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) % partitions % shards;
+}
+
+function fold(start: number, text: string): number {
+  let hash = start;
+  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  // The separator keeps ("ab", "c") and ("a", "bc") apart; no name can hold it.
+  return Math.imul(hash ^ 0x0a, 0x01000193);
+}
