@@ -1,0 +1,40 @@
+/**
+ * The configuration's shape. Flag, then environment, then default; validated once, frozen, printable.
+ */
+import type { Limits } from '../protocol/limits.ts';
+import type { LogLevel } from './log.ts';
+
+export interface AuthConfig {
+  /** HS256 secret of at least 32 bytes. */
+  readonly secret: string | undefined;
+  readonly jwksUrl: string | undefined;
+  readonly jwksFile: string | undefined;
+  readonly issuer: string;
+  readonly audience: string;
+  readonly algorithms: readonly string[];
+  readonly tenantClaim: string;
+  /** Accept `?token=`; off by default, because URLs end up in logs. */
+  readonly queryToken: boolean;
+}
+
+export interface Config {
+  /** Path of the module that exports the app. */
+  readonly app: string;
+  /** Development: loopback only, calls without a token belong to tenant `dev`, pages are served. */
+  readonly dev: boolean;
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Health and readiness on their own loopback port; undefined: none. */
+  readonly adminPort: number | undefined;
+  readonly dataDir: string;
+  readonly shards: number;
+  readonly gateways: number;
+  readonly shutdownTimeoutMs: number;
+  readonly logLevel: LogLevel;
+  /** Exact origins that browsers may connect from. Empty: any in development, none otherwise. */
+  readonly allowedOrigins: readonly string[];
+  readonly auth: AuthConfig;
+  readonly natsUrl: string | undefined;
+  readonly limits: Limits;
+}

@@ -1,0 +1,81 @@
+/**
+ * Worker threads and how main talks with them: main asks by name, the worker answers once.
+ *
+ * Only life-cycle words travel here (start, drain, stop); calls have their own cables. A worker that dies rejects every
+ * open question, and `died` settles, so that nobody waits for an answer that cannot come.
+ */
+import { parentPort, Worker, type Transferable } from 'node:worker_threads';
+
+type Answer = { id: number; value?: unknown; error?: string };
+
+export class Thread {
+  readonly name: string;
+  /** Settles when the thread has ended, with its exit code and the error that ended it, if any. */
+  readonly died: Promise<{ code: number; error: Error | undefined }>;
+  readonly #worker: Worker;
+  readonly #open = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  #nextId = 1;
+
+  /** `entry` is a file of `workers/`, named without its extension. */
+  constructor(name: string, entry: string, data: unknown, transfer: readonly Transferable[]) {
+    this.name = name;
+    // From a checkout the entries are .ts and run as they are; in a built package both are .js.
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    this.#worker = new Worker(new URL(`../../workers/${entry}.${extension}`, import.meta.url), {
+      workerData: data,
+      transferList: [...transfer],
+      name,
+      // In a checkout `import 'fermata'` means the sources; the built package has no such files and ignores it.
+      execArgv: extension === 'ts' ? ['--conditions=fermata-source'] : [],
+    });
+    this.#worker.on('message', (answer: Answer) => this.#settle(answer));
+    let failure: Error | undefined;
+    this.#worker.on('error', (error: Error) => {
+      failure = error;
+    });
+    this.died = new Promise((resolve) => {
+      this.#worker.on('exit', (code) => {
+        for (const { reject } of this.#open.values()) reject(failure ?? new Error(`thread ${name} ended with code ${code}`));
+        this.#open.clear();
+        resolve({ code, error: failure });
+      });
+    });
+  }
+
+  /** Asks the worker and waits for its answer. @throws what the worker's handler threw, or the worker's death */
+  ask<T = void>(question: string, argument?: unknown): Promise<T> {
+    const id = this.#nextId++;
+    return new Promise<T>((resolve, reject) => {
+      this.#open.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      this.#worker.postMessage({ id, question, argument });
+    });
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #settle(answer: Answer): void {
+    const open = this.#open.get(answer.id);
+    this.#open.delete(answer.id);
+    if (answer.error === undefined) open?.resolve(answer.value);
+    else open?.reject(new Error(answer.error));
+  }
+}
+
+/** In a worker: answers main's questions by name until the thread ends. */
+export function answerMain(answers: Readonly<Record<string, (argument: unknown) => unknown>>): void {
+  const port = parentPort;
+  if (port === null) throw new Error('answerMain() belongs in a worker thread');
+  port.on('message', async (asked: { id: number; question: string; argument: unknown }) => {
+    const reply: Answer = { id: asked.id };
+    try {
+      const answer = answers[asked.question];
+      if (answer === undefined) throw new Error(`no answer to "${asked.question}" in this thread`);
+      reply.value = await answer(asked.argument);
+    } catch (error) {
+      reply.error = error instanceof Error ? error.message : String(error);
+    }
+    port.postMessage(reply);
+  });
+}
