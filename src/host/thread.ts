@@ -6,7 +6,18 @@
  */
 import { parentPort, Worker, type Transferable } from 'node:worker_threads';
 
-type Answer = { id: number; value?: unknown; error?: string };
+type Answer = { id: number; value?: unknown; error?: { message: string; hint: string | undefined } };
+
+/** What a worker's handler threw: its sentence, and what to do about it when the worker knew. */
+export class ThreadError extends Error {
+  override readonly name = 'ThreadError';
+  readonly hint: string | undefined;
+
+  constructor(message: string, hint: string | undefined) {
+    super(message);
+    this.hint = hint;
+  }
+}
 
 export class Thread {
   readonly name: string;
@@ -15,6 +26,7 @@ export class Thread {
   readonly #worker: Worker;
   readonly #open = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   #nextId = 1;
+  #death: Error | undefined;
 
   /** `entry` is a file of `workers/`, named without its extension. */
   constructor(name: string, entry: string, data: unknown, transfer: readonly Transferable[]) {
@@ -35,15 +47,17 @@ export class Thread {
     });
     this.died = new Promise((resolve) => {
       this.#worker.on('exit', (code) => {
-        for (const { reject } of this.#open.values()) reject(failure ?? new Error(`thread ${name} ended with code ${code}`));
+        this.#death = failure ?? new Error(`thread ${name} ended with code ${code}`);
+        for (const { reject } of this.#open.values()) reject(this.#death);
         this.#open.clear();
         resolve({ code, error: failure });
       });
     });
   }
 
-  /** Asks the worker and waits for its answer. @throws what the worker's handler threw, or the worker's death */
+  /** Asks the worker and waits for its answer. @throws ThreadError for what the worker's handler threw; Error when it dies */
   ask<T = void>(question: string, argument?: unknown): Promise<T> {
+    if (this.#death !== undefined) return Promise.reject(this.#death);
     const id = this.#nextId++;
     return new Promise<T>((resolve, reject) => {
       this.#open.set(id, { resolve: resolve as (value: unknown) => void, reject });
@@ -59,7 +73,7 @@ export class Thread {
     const open = this.#open.get(answer.id);
     this.#open.delete(answer.id);
     if (answer.error === undefined) open?.resolve(answer.value);
-    else open?.reject(new Error(answer.error));
+    else open?.reject(new ThreadError(answer.error.message, answer.error.hint));
   }
 }
 
@@ -74,7 +88,8 @@ export function answerMain(answers: Readonly<Record<string, (argument: unknown) 
       if (answer === undefined) throw new Error(`no answer to "${asked.question}" in this thread`);
       reply.value = await answer(asked.argument);
     } catch (error) {
-      reply.error = error instanceof Error ? error.message : String(error);
+      const hint = error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? error.hint : undefined;
+      reply.error = { message: error instanceof Error ? error.message : String(error), hint };
     }
     port.postMessage(reply);
   });

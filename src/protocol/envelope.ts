@@ -57,7 +57,16 @@ export class InboundFrame {
   }
 
   /** The hot path: names are known to be plain, so that only id, key and input need escaping. */
-  addCall(session: number, call: number, type: string, id: string, method: string, key: string, deadlineMs: number, input: unknown): void {
+  addCall(
+    session: number,
+    call: number,
+    type: string,
+    id: string,
+    method: string,
+    key: string,
+    deadlineMs: number,
+    input: unknown,
+  ): void {
     const head = `[2,${session},${call},"${type}",${JSON.stringify(id)},"${method}",${key === '' ? '""' : JSON.stringify(key)},${deadlineMs}`;
     this.#push(input === undefined ? `${head}]` : `${head},${JSON.stringify(input)}]`);
   }
@@ -120,7 +129,10 @@ export class OutboundFrame {
 }
 
 /** Calls `visit` for each record, in order. Numbers, not objects: this runs once per reply. */
-export function decodeOutbound(frame: string, visit: (op: OutboundOp, a: number, b: number, c: number, body: string) => void): void {
+export function decodeOutbound(
+  frame: string,
+  visit: (op: OutboundOp, a: number, b: number, c: number, body: string) => void,
+): void {
   let at = 0;
   while (at < frame.length) {
     const op = frame[at] as OutboundOp;

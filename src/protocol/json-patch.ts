@@ -53,7 +53,8 @@ function apply(root: Container | object, segments: string[], patch: JsonPatchOp,
   let container = root as Container;
   for (const segment of segments.slice(0, -1)) {
     const child = read(container, segment, patch.path);
-    if (typeof child !== 'object' || child === null) throw new PatchError(`path "${patch.path}" leads through a plain value`);
+    if (typeof child !== 'object' || child === null)
+      throw new PatchError(`path "${patch.path}" leads through a plain value`);
     container = own.has(child) ? (child as Container) : write(container, segment, copy(child as Container, own));
   }
   const last = segments.at(-1)!;
@@ -97,7 +98,8 @@ function copy(source: Container, own: Set<object>): Container {
 }
 
 function indexOf(segment: string, path: string): number {
-  if (!/^(0|[1-9]\d*)$/.test(segment)) throw new PatchError(`path "${path}" needs an array index where it has "${segment}"`);
+  if (!/^(0|[1-9]\d*)$/.test(segment))
+    throw new PatchError(`path "${path}" needs an array index where it has "${segment}"`);
   return Number(segment);
 }
 

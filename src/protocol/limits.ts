@@ -74,16 +74,55 @@ export const partitions = 1024;
  */
 export function checkLimits(limits: Limits): Limits {
   for (const [name, value] of Object.entries(limits)) {
-    if (!Number.isSafeInteger(value) || value < 0) throw new Error(`limit ${name} must be a whole number of 0 or more, not ${value}`);
-    if (value === 0 && !name.startsWith('messages')) throw new Error(`limit ${name} must be at least 1; only messagesPerSecond may be 0 (off)`);
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw new Error(`limit ${name} must be a whole number of 0 or more, not ${value}`);
+    if (value === 0 && !name.startsWith('messages'))
+      throw new Error(`limit ${name} must be at least 1; only messagesPerSecond may be 0 (off)`);
   }
-  needs(limits.connectionCallsMax <= limits.tenantCallsMax, 'connectionCallsMax', 'tenantCallsMax', 'one connection must fit in its tenant');
-  needs(limits.tenantCallsMax <= limits.shardCallsMax, 'tenantCallsMax', 'shardCallsMax', 'one tenant must not be able to fill more than a shard');
-  needs(limits.frameBytesMax <= limits.socketBufferBytesMax, 'frameBytesMax', 'socketBufferBytesMax', 'an echoed frame must fit in the buffer');
-  needs(limits.messagesPerSecond <= limits.messagesBurst, 'messagesPerSecond', 'messagesBurst', 'a second of traffic must fit in the burst');
-  needs(limits.stateBytesMax <= limits.shardStateBytesMax, 'stateBytesMax', 'shardStateBytesMax', 'one actor must fit in its shard');
-  needs(limits.stateBytesMax <= limits.journalBytesMax, 'stateBytesMax', 'journalBytesMax', 'one snapshot must fit in the journal');
-  if (limits.socketIdleS < 8 || limits.socketIdleS > 960) throw new Error(`limit socketIdleS must be 8 to 960, not ${limits.socketIdleS}: uWebSockets takes no other`);
+  needs(
+    limits.connectionCallsMax <= limits.tenantCallsMax,
+    'connectionCallsMax',
+    'tenantCallsMax',
+    'one connection must fit in its tenant',
+  );
+  needs(
+    limits.tenantCallsMax <= limits.shardCallsMax,
+    'tenantCallsMax',
+    'shardCallsMax',
+    'one tenant must not be able to fill more than a shard',
+  );
+  needs(
+    limits.frameBytesMax <= limits.socketBufferBytesMax,
+    'frameBytesMax',
+    'socketBufferBytesMax',
+    'an echoed frame must fit in the buffer',
+  );
+  needs(
+    limits.messagesPerSecond <= limits.messagesBurst,
+    'messagesPerSecond',
+    'messagesBurst',
+    'a second of traffic must fit in the burst',
+  );
+  needs(
+    limits.stateBytesMax <= limits.shardStateBytesMax,
+    'stateBytesMax',
+    'shardStateBytesMax',
+    'one actor must fit in its shard',
+  );
+  needs(
+    limits.stateBytesMax <= limits.journalBytesMax,
+    'stateBytesMax',
+    'journalBytesMax',
+    'one snapshot must fit in the journal',
+  );
+  needs(
+    limits.batchTurnsMax <= limits.outcomesInMemoryMax,
+    'batchTurnsMax',
+    'outcomesInMemoryMax',
+    'an outcome must stay in memory until it is committed',
+  );
+  if (limits.socketIdleS < 8 || limits.socketIdleS > 960)
+    throw new Error(`limit socketIdleS must be 8 to 960, not ${limits.socketIdleS}: uWebSockets takes no other`);
   return limits;
 }
 

@@ -40,7 +40,12 @@ export interface AuthMessage {
 export type ClientMessage = RpcMessage | SubscriptionMessage | AuthMessage | { type: 'ping' };
 
 export type ServerMessage =
-  | { type: 'welcome'; clientId: string; server?: string; limits?: { frameBytesMax: number; connectionCallsMax: number } }
+  | {
+      type: 'welcome';
+      clientId: string;
+      server?: string;
+      limits?: { frameBytesMax: number; connectionCallsMax: number };
+    }
   | ({ type: 'rpc:result'; id: string; result?: unknown; error?: string } & Partial<RpcResultAdditions>)
   | { type: 'event'; actor: string; actorId: string; event: string; payload: unknown }
   | { type: 'state:snapshot'; actor: string; actorId: string; state: unknown }
@@ -102,4 +107,10 @@ export function statePatch(head: string, patches: string): string {
 
 export function eventMessage(head: string, event: string, payload: string): string {
   return `{"type":"event",${head},"event":${JSON.stringify(event)}${payload === '' ? '' : `,"payload":${payload}`}}`;
+}
+
+/** Addition: a subscription was refused. */
+export function subscriptionRefusal(type: string, actor: string, actorId: string, error: ErrorBody): string {
+  const { code, message, retryable } = error;
+  return JSON.stringify({ type: 'error', re: { type, actor, actorId }, code, message, retryable });
 }

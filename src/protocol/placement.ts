@@ -15,7 +15,7 @@ export function shardOf(tenant: string, type: string, id: string, shards: number
   hash = fold(hash, id);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return ((hash ^ (hash >>> 16)) >>> 0) % partitions % shards;
+  return (((hash ^ (hash >>> 16)) >>> 0) % partitions) % shards;
 }
 
 function fold(start: number, text: string): number {

@@ -1,0 +1,44 @@
+/**
+ * What a person sees when the server is up: where it is and, in development, a token and one call to try.
+ */
+import type { Config } from '../host/config.ts';
+import type { Logger } from '../host/log.ts';
+import { readOrCreateDevSecret } from './dev-secret.ts';
+import { mintToken } from './mint-token.ts';
+
+const devTokenTtlS = 12 * 60 * 60;
+
+export async function announceReady(config: Config, port: number, log: Logger): Promise<void> {
+  const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+  const address = `http://${host}:${port}`;
+  const { shards, gateways, dataDir, dev } = config;
+  if (dev) {
+    log.warn(
+      'DEVELOPMENT MODE: calls without a token are let in as tenant "dev". It listens on loopback only; never put a proxy in front of it',
+    );
+    const token = await mintToken(config.auth, config.auth.secret ?? readOrCreateDevSecret(dataDir), {
+      tenant: 'dev',
+      sub: 'you',
+      ttlS: devTokenTtlS,
+      claims: {},
+    });
+    process.stdout.write(tryIt(address, token));
+  }
+  log.info({ address, shards, gateways, dataDir, dev }, 'ready');
+}
+
+function tryIt(address: string, token: string): string {
+  return `
+  Fermata serves ${address}
+
+  Open it in two browser tabs to see them share state. Or call an actor:
+
+    curl -X POST ${address}/v1/actors/counter/c1/add \\
+      -H "Authorization: Bearer $TOKEN" -d '{"amount":2}'
+
+  with this token (tenant dev, user you, 12 hours; in development calls without one work too):
+
+    TOKEN=${token}
+
+`;
+}

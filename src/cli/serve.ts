@@ -1,0 +1,201 @@
+/**
+ * `fermata serve`: the whole product in one process, as one list of steps. Read it downwards for the start, upwards for
+ * the stop; the shares of time add up to nine tenths of the budget, so that the forced exit never cuts a stop that keeps
+ * to them.
+ *
+ * Main only conducts: calls never pass through it.
+ */
+import { randomInt } from 'node:crypto';
+import { dirname, resolve } from 'node:path';
+import { MessageChannel } from 'node:worker_threads';
+import type { Config } from '../host/config.ts';
+import { Lifecycle, type Step } from '../host/lifecycle.ts';
+import type { Logger, LogOptions } from '../host/log.ts';
+import { Phase } from '../host/phase.ts';
+import { Thread } from '../host/thread.ts';
+import { DataDirLock } from '../storage/lock.ts';
+import { layCables } from '../transport/embedded.ts';
+import { startAdmin } from './admin.ts';
+import { announceReady } from './announcement.ts';
+import { CommandError } from './command-error.ts';
+import { readOrCreateDevSecret } from './dev-secret.ts';
+import { exitCodes, type ExitCode } from './exit-codes.ts';
+import { stopOnSignals } from './signals.ts';
+
+/** Milliseconds over which clients spread their reconnects after a stop. */
+const reconnectMsMax = 2000;
+/** Milliseconds that sockets get at least to take what was sent to them. */
+const socketsDrainMsMin = 500;
+
+/** Serves until a signal or a dead thread ends it. Settles with the exit code. @throws CommandError when it cannot start */
+export async function serve(config: Config, log: Logger): Promise<number> {
+  const server = new Server(config, log);
+  return await stopOnSignals(server.lifecycle, server.died, config.shutdownTimeoutMs, log);
+}
+
+class Server {
+  readonly lifecycle: Lifecycle;
+  /** Settles with the exit code when a thread ended that nobody had stopped. */
+  readonly died: Promise<number>;
+  readonly #config: Config;
+  readonly #log: Logger;
+  readonly #phase = new Phase();
+  #reportDeath!: (exitCode: number) => void;
+  #gateways: Thread[] = [];
+  #shards: Thread[] = [];
+  #keeper: Thread | undefined;
+  #lock: DataDirLock | undefined;
+  #closeAdmin: (() => void) | undefined;
+  #port = 0;
+
+  constructor(config: Config, log: Logger) {
+    this.#config = config;
+    this.#log = log;
+    this.lifecycle = new Lifecycle(this.#steps(config.shutdownTimeoutMs), log);
+    this.died = new Promise((resolve) => {
+      this.#reportDeath = resolve;
+    });
+  }
+
+  #steps(budgetMs: number): readonly Step[] {
+    return [
+      {
+        name: 'data directory',
+        start: () => this.#lockDataDir(),
+        stop: () => this.#lock?.release(),
+        stopMs: budgetMs * 0.02,
+      },
+      { name: 'threads', start: () => this.#spawn(), stop: () => this.#terminate(), stopMs: budgetMs * 0.03 },
+      { name: 'app', start: () => this.#loadApp() },
+      { name: 'listen', start: () => this.#listen(), stop: () => this.#closeAdmin?.(), stopMs: budgetMs * 0.01 },
+      { name: 'keeper', start: () => this.#recover(), stop: () => this.#keeper?.ask('stop'), stopMs: budgetMs * 0.2 },
+      {
+        name: 'shards',
+        start: () => each(this.#shards, 'start'),
+        stop: () => each(this.#shards, 'stop'),
+        stopMs: budgetMs * 0.15,
+      },
+      { name: 'sockets', stop: () => each(this.#gateways, 'close', socketsDrainMsMin), stopMs: budgetMs * 0.14 },
+      { name: 'calls', stop: () => this.#settle(), stopMs: budgetMs * 0.3 },
+      { name: 'traffic', start: () => this.#open(), stop: () => this.#turnAway(), stopMs: budgetMs * 0.05 },
+    ];
+  }
+
+  #lockDataDir(): void {
+    try {
+      this.#lock = DataDirLock.acquire(this.#config.dataDir);
+    } catch (error) {
+      throw startError(error, exitCodes.dataDirUnavailable);
+    }
+  }
+
+  #spawn(): void {
+    const config = this.#config;
+    const { dataDir, limits } = config;
+    const log: LogOptions = { level: config.logLevel, pretty: config.dev && process.stdout.isTTY };
+    const cables = layCables(config.gateways, config.shards);
+    const keeperCables = Array.from({ length: config.shards }, () => new MessageChannel());
+    const keeperPorts = keeperCables.map((channel) => channel.port1);
+    this.#keeper = this.#watch(
+      new Thread('keeper', 'keeper', { dataDir, limits, ports: keeperPorts, log }, keeperPorts),
+    );
+    this.#shards = keeperCables.map(({ port2: keeper }, index) => {
+      const ports = cables.toGateways[index]!;
+      return this.#watch(
+        new Thread(`shard-${index}`, 'shard', { index, app: config.app, dataDir, limits, ports, keeper, log }, [
+          ...ports,
+          keeper,
+        ]),
+      );
+    });
+    const devSecret = config.dev && config.auth.secret === undefined ? readOrCreateDevSecret(dataDir) : undefined;
+    this.#gateways = cables.toShards.map((ports, index) => {
+      const data = {
+        index,
+        host: config.host,
+        port: config.port,
+        exclusivePort: config.gateways === 1,
+        config: { dev: config.dev, allowedOrigins: config.allowedOrigins, auth: config.auth, limits },
+        devSecret,
+        devRoot: config.dev ? resolve(dirname(config.app), 'public') : undefined,
+        ports,
+        phase: this.#phase.memory,
+        log,
+      };
+      return this.#watch(new Thread(`gateway-${index}`, 'gateway', data, ports));
+    });
+  }
+
+  /** A thread that ends by itself takes the process with it: what it held in flight cannot be answered any more. */
+  #watch(thread: Thread): Thread {
+    void thread.died.then(({ code, error }) => {
+      if (this.lifecycle.stopping) return;
+      this.#log.fatal(
+        { thread: thread.name, code, err: error },
+        'a thread died; the process stops and should be started again',
+      );
+      this.#reportDeath(exitCodes.internal);
+    });
+    return thread;
+  }
+
+  async #loadApp(): Promise<void> {
+    try {
+      const loaded = await Promise.all(this.#shards.map((shard) => shard.ask<string[]>('load')));
+      this.#log.info({ app: this.#config.app, actors: loaded[0] }, 'app loaded');
+    } catch (error) {
+      throw startError(error, exitCodes.noApp);
+    }
+  }
+
+  async #listen(): Promise<void> {
+    try {
+      for (const gateway of this.#gateways) this.#port = (await gateway.ask<{ port: number }>('start')).port;
+      const { adminPort } = this.#config;
+      if (adminPort !== undefined) this.#closeAdmin = await startAdmin(adminPort, this.#phase);
+    } catch (error) {
+      throw startError(error, exitCodes.portInUse);
+    }
+  }
+
+  async #recover(): Promise<void> {
+    const recovered = await this.#keeper!.ask<Record<string, unknown>>('recover', { shards: this.#config.shards });
+    this.#log.info(recovered, 'journals replayed');
+  }
+
+  async #open(): Promise<void> {
+    this.#phase.set('ready');
+    await announceReady(this.#config, this.#port, this.#log);
+  }
+
+  // The stop, from here upwards.
+
+  /** `/ready` says 503, nobody new comes in, everybody is told. */
+  async #turnAway(): Promise<void> {
+    this.#phase.set('draining');
+    await each(this.#gateways, 'stopListening');
+    await each(this.#gateways, 'announceShutdown', reconnectMsMax + randomInt(1000));
+  }
+
+  /** What was accepted ends, is committed, and its replies have reached the gateways. */
+  async #settle(): Promise<void> {
+    await each(this.#gateways, 'settled');
+    await each(this.#shards, 'drain');
+  }
+
+  async #terminate(): Promise<void> {
+    const threads = [...this.#gateways, ...this.#shards, ...(this.#keeper === undefined ? [] : [this.#keeper])];
+    await Promise.all(threads.map((thread) => thread.terminate()));
+  }
+}
+
+async function each(threads: readonly Thread[], question: string, argument?: unknown): Promise<void> {
+  await Promise.all(threads.map((thread) => thread.ask(question, argument)));
+}
+
+function startError(error: unknown, exitCode: ExitCode): CommandError {
+  if (error instanceof CommandError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const hint = error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? error.hint : undefined;
+  return new CommandError(message, { exitCode, cause: error, ...(hint === undefined ? {} : { hint }) });
+}

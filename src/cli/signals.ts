@@ -1,0 +1,48 @@
+/**
+ * How a serving process ends: a signal starts the stop, a second one cuts it short, and a timer makes sure of the end.
+ *
+ * Exit codes: 0 stopped within the budget · 1 the stop was forced · 70 a thread had died · 130, 143 a second SIGINT or
+ * SIGTERM. Whatever the way, nothing acknowledged is lost: it was on disk before it was acknowledged.
+ */
+import type { Lifecycle } from '../host/lifecycle.ts';
+import type { Logger } from '../host/log.ts';
+import { exitCodes } from './exit-codes.ts';
+
+const signalExitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/** Starts the lifecycle, waits for what ends it, stops it. Settles with the exit code. @throws what the start threw */
+export async function stopOnSignals(
+  lifecycle: Lifecycle,
+  died: Promise<number>,
+  timeoutMs: number,
+  log: Logger,
+): Promise<number> {
+  const signal = new Promise<number>((resolve) => {
+    let asked = false;
+    for (const name of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(name, () => {
+        if (asked) {
+          log.warn({ signal: name }, 'second signal: exiting at once');
+          process.exit(signalExitCodes[name]);
+        }
+        asked = true;
+        log.info({ signal: name, budgetMs: timeoutMs }, 'stopping');
+        resolve(exitCodes.ok);
+      });
+    }
+  });
+  const started = lifecycle.start();
+  // A signal during the start stops what had started; the start itself then just ends.
+  const first = await Promise.race([started.then(() => undefined), signal, died]);
+  const exitCode = first ?? (await Promise.race([signal, died]));
+  const forced = setTimeout(() => {
+    log.error({ timeoutMs }, 'the stop took too long and is forced; nothing acknowledged is lost');
+    process.exit(exitCodes.failed);
+  }, timeoutMs);
+  const began = performance.now();
+  await lifecycle.stop();
+  await started.catch(() => undefined);
+  clearTimeout(forced);
+  log.info({ ms: Math.round(performance.now() - began), exitCode }, 'stopped');
+  return exitCode;
+}

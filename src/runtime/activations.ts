@@ -1,0 +1,182 @@
+/**
+ * The table of activations: every way for an actor to enter or leave one shard's memory.
+ *
+ *   find ─▶ open ─▶ loading ─▶ active ─▶ evict (idle, memory, stop) ─▶ out
+ *                      │          └────▶ drop (commit lost, quarantined) ─▶ open again, from disk
+ *                      └─▶ unloadable: all who wait are told why
+ *
+ * Invariants: at most one live activation per address · it loads only after every row of its past was handed to the
+ * keeper · whoever waits in a mailbox is moved to the successor or answered, never forgotten.
+ */
+import type { AppDefinition } from '../actor/definition.ts';
+import type { Clock } from '../host/clock.ts';
+import type { Logger } from '../host/log.ts';
+import { addressKey, type Address } from '../protocol/address.ts';
+import { AppError } from '../protocol/errors.ts';
+import type { Limits } from '../protocol/limits.ts';
+import type { Keeper } from '../storage/contract.ts';
+import { Activation } from './activation.ts';
+import type { Audiences } from './audience.ts';
+import type { Batch } from './batch.ts';
+import { internalError } from './faults.ts';
+import { loadActivation } from './loading.ts';
+import { Mailbox, type MailboxItem } from './mailbox.ts';
+import { Outcomes } from './outcomes.ts';
+import type { Refusals } from './refusals.ts';
+import type { Runner } from './runner.ts';
+
+export interface ActivationsParts {
+  readonly app: AppDefinition;
+  readonly keeper: Keeper;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly audiences: Audiences;
+  readonly batch: Batch;
+  readonly refusals: Refusals;
+  readonly runner: Runner;
+}
+
+export class Activations {
+  readonly #parts: ActivationsParts;
+  readonly #table = new Map<string, Activation>();
+  #loading = 0;
+
+  constructor(parts: ActivationsParts) {
+    this.#parts = parts;
+  }
+
+  /** Actors whose state is on its way from the keeper. */
+  get loading(): number {
+    return this.#loading;
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  all(): IterableIterator<Activation> {
+    return this.#table.values();
+  }
+
+  /** The actor in memory, or on its way there. @throws AppError UNKNOWN_ACTOR, OVERLOADED when memory is full */
+  find(address: Address): Activation {
+    const found = this.#table.get(addressKey(address));
+    if (found !== undefined) return found;
+    if (!this.#parts.app.actors.has(address.type))
+      throw new AppError('UNKNOWN_ACTOR', `Unknown actor: ${address.type}`);
+    if (this.#table.size >= this.#parts.limits.shardActorsMax) {
+      throw new AppError('OVERLOADED', 'Too many actors are in memory', { retryAfterMs: 250 });
+    }
+    return this.#open(address);
+  }
+
+  /** Gives an item to the actor, past every bound: for what the system itself has to do. */
+  deliver(address: Address, item: MailboxItem): void {
+    this.push(this.#table.get(addressKey(address)) ?? this.#open(address), item);
+  }
+
+  push(activation: Activation, item: MailboxItem): void {
+    activation.mailbox.push(item);
+    this.#parts.runner.ready(activation);
+  }
+
+  /** Out of memory as soon as it can be: at once, or after its `onDeactivate` was committed. */
+  evict(activation: Activation): void {
+    if (activation.definition.onDeactivate === undefined) {
+      if (!this.#parts.batch.involves(activation)) this.deactivated(activation);
+    } else if (activation.status === 'active') {
+      this.push(activation, { kind: 'deactivate' });
+    }
+  }
+
+  /** Removes the actor; if work came meanwhile, a successor takes it over. */
+  deactivated(activation: Activation): void {
+    if (activation.status === 'dead') return;
+    this.#remove(activation);
+    this.#succeed(activation, activation.mailbox.takeAll());
+  }
+
+  /** Ends what runs as unknown, and loads the actor again from disk; its subscribers get a new snapshot. */
+  drop(activation: Activation): void {
+    if (activation.status === 'dead') return;
+    this.#remove(activation);
+    this.#parts.runner.interrupt(activation, reloaded());
+    const items: MailboxItem[] = [];
+    for (const stream of ['state', 'event'] as const) {
+      for (const session of activation.audience.of(stream)) items.push({ kind: 'subscribe', session, stream });
+    }
+    for (const item of activation.mailbox.takeAll()) {
+      if (item.kind !== 'activate' && item.kind !== 'deactivate') items.push(item);
+    }
+    this.#succeed(activation, items);
+  }
+
+  #open(address: Address): Activation {
+    const { app, limits, clock, keeper, audiences, runner } = this.#parts;
+    const key = addressKey(address);
+    const outcomes = new Outcomes(limits.outcomeMs, limits.outcomesInMemoryMax);
+    const activation = new Activation(
+      address,
+      app.actors.get(address.type)!,
+      new Mailbox(),
+      outcomes,
+      audiences.of(key),
+      clock.monotonic(),
+    );
+    this.#table.set(key, activation);
+    this.#loading += 1;
+    loadActivation(activation, keeper)
+      .then(
+        () => this.#loaded(activation),
+        (error: unknown) => this.#unloadable(activation, error),
+      )
+      .finally(() => {
+        this.#loading -= 1;
+        runner.schedule();
+      });
+    return activation;
+  }
+
+  #loaded(activation: Activation): void {
+    if (activation.status === 'dead') return;
+    activation.status = 'active';
+    if (activation.definition.onActivate !== undefined) activation.mailbox.pushFront({ kind: 'activate' });
+    this.#parts.runner.ready(activation);
+  }
+
+  /** The actor cannot be had from disk: everyone who waits is told why, and the next call tries again. */
+  #unloadable(activation: Activation, error: unknown): void {
+    if (activation.status === 'dead') return;
+    this.#remove(activation);
+    const { refusals } = this.#parts;
+    const told =
+      error instanceof AppError && error.code !== 'INTERNAL'
+        ? error
+        : internalError(error, this.#parts, activation, 'loading');
+    for (const item of activation.mailbox.takeAll()) refusals.item(activation, item, told);
+  }
+
+  #remove(activation: Activation): void {
+    activation.status = 'dead';
+    if (this.#table.get(activation.key) === activation) this.#table.delete(activation.key);
+    this.#parts.audiences.release(activation.key);
+  }
+
+  #succeed(predecessor: Activation, items: readonly MailboxItem[]): void {
+    if (items.length === 0) return;
+    const successor = this.#open(predecessor.address);
+    for (const item of items) {
+      if (item.kind === 'call' && item.key !== '') successor.outcomes.adopt(item.key, predecessor.outcomes);
+      successor.mailbox.push(item);
+    }
+  }
+}
+
+function reloaded(): AppError {
+  return new AppError(
+    'UNKNOWN',
+    'The actor was loaded again from disk while the call ran; repeat it with the same key',
+    { retryAfterMs: 1000 },
+  );
+}

@@ -1,0 +1,77 @@
+/**
+ * The mailbox of one actor: what waits for its turn, first come, first served, with a bound.
+ *
+ * Calls past the bound are refused by the caller of `push`; what the system itself sends (subscriptions, disconnects,
+ * deactivation) always fits, because its number is bounded elsewhere.
+ */
+import type { Stream } from '../protocol/envelope.ts';
+import type { StoredOutcome } from '../storage/contract.ts';
+import type { Session } from './sessions.ts';
+
+export interface CallItem {
+  readonly kind: 'call';
+  readonly session: Session;
+  /** The gateway's number for this call. */
+  readonly call: number;
+  readonly method: string;
+  readonly input: unknown;
+  /** '' without. */
+  readonly key: string;
+  /** Hash of method and input, for calls with a key. */
+  readonly args: string;
+  /** Monotonic time after which nobody waits for the answer; Infinity without. */
+  readonly deadlineMs: number;
+  /** The outcome on disk, while it is being looked up; undefined when there can be none. */
+  readonly stored: Promise<{ args: string; outcome: StoredOutcome } | undefined> | undefined;
+}
+
+export type MailboxItem =
+  | CallItem
+  | { readonly kind: 'read'; readonly session: Session; readonly call: number }
+  | { readonly kind: 'subscribe' | 'unsubscribe'; readonly session: Session; readonly stream: Stream }
+  | { readonly kind: 'disconnect'; readonly session: Session }
+  | { readonly kind: 'activate' }
+  | { readonly kind: 'deactivate' };
+
+export class Mailbox {
+  #items: MailboxItem[] = [];
+  #first = 0;
+
+  get size(): number {
+    return this.#items.length - this.#first;
+  }
+
+  push(item: MailboxItem): void {
+    this.#items.push(item);
+  }
+
+  /** Ahead of all others: `activate` runs before the calls that caused it. */
+  pushFront(item: MailboxItem): void {
+    this.#items.splice(this.#first, 0, item);
+  }
+
+  shift(): MailboxItem | undefined {
+    const item = this.#items[this.#first];
+    if (item === undefined) return undefined;
+    this.#first += 1;
+    if (this.#first === this.#items.length) this.clear();
+    // Taken items are cut off in lumps, so that taking one stays cheap in a long mailbox.
+    else if (this.#first === 512) {
+      this.#items = this.#items.slice(this.#first);
+      this.#first = 0;
+    }
+    return item;
+  }
+
+  /** All that waits, in order; the mailbox is empty afterwards. */
+  takeAll(): MailboxItem[] {
+    const items = this.#items.slice(this.#first);
+    this.clear();
+    return items;
+  }
+
+  clear(): void {
+    this.#items = [];
+    this.#first = 0;
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * Drives turns: keeps the list of actors with work, takes one item of each in rotation, and commits what has ended.
+ *
+ *   message arrives ─▶ ready(activation) ─▶ [setImmediate] drain: turns … ─▶ batch.commit()
+ *
+ * The drain takes what is there, up to a bound, and never waits for more: under load batches grow by themselves, and a
+ * single call is committed at once. A turn that waits for a promise holds only its own actor; when the promise settles,
+ * the turn goes on and its end joins the next batch.
+ */
+import { AppError } from '../protocol/errors.ts';
+import type { Activation } from './activation.ts';
+import type { Batch } from './batch.ts';
+import type { MailboxItem } from './mailbox.ts';
+import type { Refusals } from './refusals.ts';
+import type { Step, Turns } from './turn.ts';
+
+export interface RunnerParts {
+  readonly turns: Turns;
+  readonly batch: Batch;
+  readonly refusals: Refusals;
+  readonly turnMs: number;
+  readonly batchTurnsMax: number;
+  readonly monotonic: () => number;
+  /** Actors that are being loaded: they have work that is not in the queue yet. */
+  readonly loading: () => number;
+  /** Called after the `deactivate` turn of an actor was committed. */
+  readonly onDeactivated: (activation: Activation) => void;
+}
+
+interface Waiting {
+  readonly turn: Step<void>;
+  readonly timer: NodeJS.Timeout;
+}
+
+export class Runner {
+  readonly #parts: RunnerParts;
+  #queue: Activation[] = [];
+  #scheduled = false;
+  /** Turns that wait for a promise, by actor: at most one each. */
+  readonly #waiting = new Map<Activation, Waiting>();
+  #deactivated: Activation[] = [];
+  #onQuiet: (() => void)[] = [];
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts;
+  }
+
+  /** The actor may have something to do. */
+  ready(activation: Activation): void {
+    if (activation.queued || activation.busy || activation.status !== 'active' || activation.mailbox.size === 0) return;
+    activation.queued = true;
+    this.#queue.push(activation);
+    this.schedule();
+  }
+
+  /** Something was staged or refused and must be sent soon. */
+  schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#drain();
+    });
+  }
+
+  /** Ends the turn that this actor is waiting in, if any, as if its promise had been rejected with `reason`. */
+  interrupt(activation: Activation, reason: AppError): void {
+    const waiting = this.#waiting.get(activation);
+    if (waiting !== undefined) this.#advance(activation, waiting.turn, { error: reason });
+  }
+
+  /** Settles when no turn runs, none waits to run, and all that ended is committed. */
+  quiet(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onQuiet.push(resolve);
+      this.schedule();
+    });
+  }
+
+  #drain(): void {
+    const { batch, refusals, batchTurnsMax } = this.#parts;
+    for (let turns = 0; turns < batchTurnsMax; turns += 1) {
+      const activation = this.#queue[turns];
+      if (activation === undefined) break;
+      activation.queued = false;
+      this.#runNext(activation);
+    }
+    this.#queue = this.#queue.length > batchTurnsMax ? this.#queue.slice(batchTurnsMax) : [];
+    refusals.send();
+    batch.commit();
+    const deactivated = this.#deactivated;
+    this.#deactivated = [];
+    for (const activation of deactivated) this.#parts.onDeactivated(activation);
+    if (this.#queue.length > 0) this.schedule();
+    else if (this.#waiting.size === 0 && this.#parts.loading() === 0 && batch.empty && !this.#scheduled) {
+      for (const tell of this.#onQuiet.splice(0)) tell();
+    }
+  }
+
+  #runNext(activation: Activation): void {
+    if (activation.status !== 'active' || activation.busy) return;
+    const item: MailboxItem | undefined = activation.mailbox.shift();
+    if (item === undefined) return;
+    activation.lastUsedMs = this.#parts.monotonic();
+    activation.busy = true;
+    activation.closing = item.kind === 'deactivate';
+    this.#advance(activation, this.#parts.turns.run(activation, item), { value: undefined });
+  }
+
+  /** Runs the turn to its end or to the next promise. */
+  #advance(activation: Activation, turn: Step<void>, settled: { value: unknown } | { error: unknown }): void {
+    const before = this.#waiting.get(activation);
+    if (before !== undefined) {
+      clearTimeout(before.timer);
+      this.#waiting.delete(activation);
+    }
+    const step = 'error' in settled ? turn.throw(settled.error) : turn.next(settled.value);
+    if (step.done !== true) {
+      this.#wait(activation, turn, step.value);
+      return;
+    }
+    activation.busy = false;
+    if (activation.closing) this.#deactivated.push(activation);
+    this.ready(activation);
+    this.schedule();
+  }
+
+  #wait(activation: Activation, turn: Step<void>, promise: PromiseLike<unknown>): void {
+    const { turnMs, monotonic } = this.#parts;
+    const leftMs = Math.max(0, turnMs - (monotonic() - activation.lastUsedMs));
+    const waiting: Waiting = { turn, timer: setTimeout(() => this.interrupt(activation, this.#timeout()), leftMs) };
+    this.#waiting.set(activation, waiting);
+    const go = (settled: { value: unknown } | { error: unknown }): void => {
+      // A turn that was interrupted has moved on; what its old promise says no longer matters.
+      if (this.#waiting.get(activation) === waiting) this.#advance(activation, turn, settled);
+    };
+    promise.then(
+      (value) => go({ value }),
+      (error: unknown) => go({ error }),
+    );
+  }
+
+  #timeout(): AppError {
+    return new AppError('TURN_TIMEOUT', `The turn took longer than ${this.#parts.turnMs} ms; nothing changed`);
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * The life of a shard thread: load the app, open the journal, run the shard, stop. Main asks for each by name.
+ *
+ * The app is loaded first and by itself, so that a mistake in it is told before anything is touched.
+ */
+import { join } from 'node:path';
+import type { MessagePort } from 'node:worker_threads';
+import type { AppDefinition } from '../actor/definition.ts';
+import { systemClock } from '../host/clock.ts';
+import { createLog, type LogOptions } from '../host/log.ts';
+import type { Limits } from '../protocol/limits.ts';
+import { Journal } from '../storage/journal.ts';
+import { keeperPort } from '../storage/keeper-port.ts';
+import { shardLink } from '../transport/embedded.ts';
+import { loadApp } from './load-app.ts';
+import { Shard } from './shard.ts';
+
+export interface ShardThreadData {
+  readonly index: number;
+  /** Path of the app's module, from the working directory. */
+  readonly app: string;
+  readonly dataDir: string;
+  readonly limits: Limits;
+  /** One per gateway. */
+  readonly ports: readonly MessagePort[];
+  readonly keeper: MessagePort;
+  readonly log: LogOptions;
+}
+
+/** The answers to main's questions: `load`, `start`, `drain`, `stop`, in that order. */
+export function shardThread(data: ShardThreadData): Record<string, () => unknown> {
+  const log = createLog(data.log, `shard-${data.index}`);
+  let app: AppDefinition | undefined;
+  let shard: Shard | undefined;
+  // A promise that an author's code let go of. Its turn has ended and its draft is revoked, so that no state is at risk.
+  process.on('unhandledRejection', (reason) => {
+    log.error(
+      { err: reason },
+      'a promise in the app was rejected and nobody awaited it. Hint: await it in its handler, or catch it',
+    );
+  });
+  return {
+    async load() {
+      app = await loadApp(data.app, process.cwd());
+      return [...app.actors.keys()];
+    },
+    start() {
+      if (app === undefined) throw new Error('the app must be loaded before the shard starts');
+      shard = new Shard({
+        app,
+        journal: Journal.open(join(data.dataDir, 'journal', `${data.index}.db`)),
+        keeper: keeperPort(data.keeper),
+        link: shardLink(data.ports),
+        limits: data.limits,
+        clock: systemClock,
+        log,
+      });
+    },
+    drain: () => shard?.drain(),
+    stop: () => shard?.stop(),
+  };
+}

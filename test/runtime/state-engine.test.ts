@@ -1,0 +1,131 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { applyPatches } from '../../src/protocol/json-patch.ts';
+import { openDraft } from '../../src/runtime/state-engine.ts';
+
+/** Runs a change on a draft, as a handler would. */
+function change<T extends object>(state: T, handler: (draft: T) => void) {
+  const draft = openDraft(state);
+  handler(draft.root as T);
+  return draft.finish();
+}
+
+describe('the state engine', () => {
+  it('keeps the state that went in when nothing changed', () => {
+    const state = { count: 1, list: [1] };
+    const { next, patches } = change(state, (draft) => {
+      draft.count = 1;
+      draft.list.push(2);
+      draft.list.pop();
+    });
+    expect(patches).toEqual([]);
+    expect(next).toBe(state);
+  });
+
+  it('never changes the state that went in', () => {
+    const state = { list: [{ done: false }] };
+    const { next } = change(state, (draft) => {
+      draft.list[0]!.done = true;
+    });
+    expect(state).toEqual({ list: [{ done: false }] });
+    expect(next).toEqual({ list: [{ done: true }] });
+  });
+
+  it('appends with add, shrinks with remove from the end, and escapes keys in paths', () => {
+    expect(change({ list: [1, 2, 3] }, (draft) => void draft.list.push(4)).patches).toEqual([
+      { op: 'add', path: '/list/3', value: 4 },
+    ]);
+    expect(change({ list: [1, 2, 3] }, (draft) => void (draft.list.length = 1)).patches).toEqual([
+      { op: 'remove', path: '/list/2' },
+      { op: 'remove', path: '/list/1' },
+    ]);
+    expect(change<Record<string, number>>({}, (draft) => void (draft['a/b~c'] = 1)).patches).toEqual([
+      { op: 'add', path: '/a~1b~0c', value: 1 },
+    ]);
+  });
+
+  it('takes properties out that are set to undefined, in memory as on the wire', () => {
+    type State = { kept: number; gone?: number | undefined; nested?: { empty?: undefined; full: number } };
+    const { next, patches } = change<State>({ kept: 1, gone: 2 }, (draft) => {
+      draft.gone = undefined;
+      draft.nested = { empty: undefined, full: 3 };
+    });
+    expect(Object.keys(next as object)).toEqual(['kept', 'nested']);
+    expect(Object.keys((next as State).nested!)).toEqual(['full']);
+    expect(applyPatches({ kept: 1, gone: 2 }, patches)).toEqual({ kept: 1, nested: { full: 3 } });
+  });
+
+  it.each([
+    ['a Date', () => new Date(0), '/x is a Date'],
+    ['a Map', () => new Map(), '/x is a Map'],
+    ['NaN', () => Number.NaN, '/x is NaN'],
+    ['a function', () => () => 1, '/x is a function'],
+    ['a bigint', () => 1n, '/x is a bigint'],
+    ['undefined in an array', () => [undefined], '/x/0 is undefined inside an array'],
+    ['a hole in an array', () => Array(2), '/x is an array with holes'],
+    ['something deep inside', () => ({ a: [{ b: Infinity }] }), '/x/a/0/b is Infinity'],
+    [
+      'a circle',
+      () => {
+        const circle: Record<string, unknown> = {};
+        circle['self'] = circle;
+        return circle;
+      },
+      'nests deeper than 200 levels',
+    ],
+  ])('refuses %s and names where it stands', (_name, make, message) => {
+    const draft = openDraft({} as Record<string, unknown>);
+    (draft.root as Record<string, unknown>)['x'] = make();
+    expect(() => draft.finish()).toThrow(message);
+    draft.discard();
+  });
+
+  it('revokes a draft that has ended, so that nothing can be written later', () => {
+    const draft = openDraft({ count: 0 });
+    const kept = draft.root as { count: number };
+    draft.discard();
+    expect(() => {
+      kept.count = 1;
+    }).toThrow(TypeError);
+  });
+
+  it('makes patches that lead from any state to any other that a handler can reach', () => {
+    const json = fc.jsonValue({ maxDepth: 3 }) as fc.Arbitrary<unknown>;
+    const key = fc.constantFrom('a', 'b', 'c/d', 'e~f', 'constructor');
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant('set' as const), key, value: json }),
+      fc.record({ kind: fc.constant('delete' as const), key, value: json }),
+      fc.record({
+        kind: fc.constantFrom('push', 'shift', 'unshift', 'pop', 'sort', 'reverse', 'cut'),
+        key,
+        value: json,
+      }),
+    );
+    fc.assert(
+      fc.property(fc.dictionary(key, json), fc.array(json), fc.array(step, { maxLength: 12 }), (map, list, steps) => {
+        const state = JSON.parse(JSON.stringify({ map, list })) as { map: Record<string, unknown>; list: unknown[] };
+        const before = JSON.stringify(state);
+        const { next, patches } = change(state, (draft) => {
+          for (const { kind, key, value } of steps) {
+            if (kind === 'set') draft.map[key] = value;
+            else if (kind === 'delete') delete draft.map[key];
+            else if (kind === 'push') draft.list.push(value);
+            else if (kind === 'unshift') draft.list.unshift(value);
+            else if (kind === 'shift') draft.list.shift();
+            else if (kind === 'pop') draft.list.pop();
+            else if (kind === 'sort') draft.list.sort();
+            else if (kind === 'reverse') draft.list.reverse();
+            else draft.list.length = Math.floor(draft.list.length / 2);
+          }
+        });
+        const patched = applyPatches(
+          JSON.parse(before) as unknown,
+          JSON.parse(JSON.stringify(patches)) as typeof patches,
+        );
+        expect(patched).toEqual(JSON.parse(JSON.stringify(next)));
+        expect(JSON.stringify(state)).toBe(before);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

@@ -1,0 +1,6 @@
+/** Entry of a shard thread: a journal and the actors that hash to it. */
+import { workerData } from 'node:worker_threads';
+import { answerMain } from '../src/host/thread.ts';
+import { shardThread, type ShardThreadData } from '../src/runtime/shard-thread.ts';
+
+answerMain(shardThread(workerData as ShardThreadData));
