@@ -6,8 +6,7 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AppLoadError } from './app-load-error.ts';
-import { shown } from './load-app.ts';
-import { findSyntaxError, type SourcePlace, stackHeadPlace } from './source-place.ts';
+import { findSyntaxError, shown, type SourcePlace, stackHeadPlace } from './source-place.ts';
 
 /** Frames below this folder are ours, not the author's. */
 const ownFolder = fileURLToPath(new URL('..', import.meta.url));
@@ -31,16 +30,23 @@ export function explainImportFailure(thrown: unknown, file: string, cwd: string)
     );
   }
   if (thrown instanceof SyntaxError) return syntaxError(thrown, code, file, cwd);
-  const place = frameOfAuthor(thrown) ?? shown(file, cwd);
+  const place = blamedFrame(thrown);
   if (thrown.name === 'DefinitionError') {
     return new AppLoadError(
-      `${shortPlace(place, cwd)}: ${thrown.message}`,
+      `${shown(place ?? file, cwd)}: ${thrown.message}`,
       'Mend the definition and start again.',
       thrown,
     );
   }
+  if (place === undefined) {
+    return new AppLoadError(
+      `${shown(file, cwd)} could not be imported: ${thrown.message}`,
+      'Check what it imports.',
+      thrown,
+    );
+  }
   return new AppLoadError(
-    `${shown(file, cwd)} threw while it was loaded: ${thrown.message || thrown.name} (at ${shortPlace(place, cwd)})`,
+    `${shown(file, cwd)} threw while it was loaded: ${thrown.message || thrown.name} (at ${shown(place, cwd)})`,
     'The top level of the module runs once per shard at start; what may fail there belongs into a handler or onActivate.',
     thrown,
   );
@@ -113,19 +119,20 @@ function excerpt(place: SourcePlace, message: string, cwd: string): string {
   return `${head}\n\n  ${number} | ${place.text}\n  ${' '.repeat(number.length)} | ${' '.repeat(place.column - 1)}^`;
 }
 
-/** The topmost stack frame in a file of the author's, as file:line:column. */
-function frameOfAuthor(error: Error): string | undefined {
+/** The topmost stack frame in a file of the author's, else in a package, as path:line:column. Undefined: all of Node. */
+function blamedFrame(error: Error): string | undefined {
+  let inPackage: string | undefined;
   for (const line of (error.stack ?? '').split('\n')) {
-    const [, where, position] = /^\s+at .*?((?:file:\/\/)?\/[^()]*?)(:\d+:\d+)\)?$/.exec(line) ?? [];
-    if (where === undefined || where.includes('/node_modules/')) continue;
+    const [, where, position] = /^\s+at (?:.* \(|async )?((?:file:\/\/)?\/[^()]*?)(:\d+:\d+)\)?$/.exec(line) ?? [];
+    if (where === undefined || position === undefined) continue;
     const path = toPath(where);
-    if (!path.startsWith(ownFolder)) return `${path}${position}`;
+    // Below this frame stand those who asked for the app.
+    if (path.startsWith(`${ownFolder}runtime/load-app.`)) break;
+    if (path.startsWith(ownFolder)) continue;
+    if (!path.includes('/node_modules/')) return path + position;
+    inPackage ??= path + position;
   }
-  return undefined;
-}
-
-function shortPlace(place: string, cwd: string): string {
-  return place.startsWith('/') ? shown(place, cwd) : place;
+  return inPackage;
 }
 
 function toPath(pathOrUrl: string): string {

@@ -6,35 +6,26 @@
  * same error. The app is known by its words (`kind`), so an author's own copy of the package is as good as ours.
  */
 import { readdir, stat } from 'node:fs/promises';
-import { basename, dirname, extname, join, relative, resolve } from 'node:path';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { nearestName } from '../actor/definition-error.ts';
 import type { AppDefinition } from '../actor/definition.ts';
 import { AppLoadError } from './app-load-error.ts';
 import { explainImportFailure } from './import-failure.ts';
+import { shown } from './source-place.ts';
 
 const extensions = ['.ts', '.mts', '.js', '.mjs'];
 
 /**
  * The app of a module: its default export, or the one called `app`, or the only export that is an app.
+ * `path` may be relative to `cwd`; a module that is not loaded after `loadMsMax` milliseconds is given up.
  * @throws AppLoadError
  */
-export async function loadApp(path: string, cwd: string): Promise<AppDefinition> {
+export async function loadApp(path: string, cwd: string, loadMsMax = 30_000): Promise<AppDefinition> {
   const file = resolve(cwd, path);
   await checkFile(file, cwd);
-  let exported: Record<string, unknown>;
-  try {
-    exported = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
-  } catch (thrown) {
-    throw explainImportFailure(thrown, file, cwd);
-  }
+  const exported = await importModule(file, cwd, loadMsMax);
   return checkActors(pickApp(exported, shown(file, cwd)), shown(file, cwd));
-}
-
-/** A path as people wrote it or would write it. */
-export function shown(file: string, cwd: string): string {
-  const short = relative(cwd, file);
-  return short === '' || short.startsWith('..') ? file : short;
 }
 
 async function checkFile(file: string, cwd: string): Promise<void> {
@@ -84,6 +75,22 @@ async function neighbour(file: string): Promise<string | undefined> {
   const twin = modules.find((entry) => stem(entry) === stem(file) || stem(entry) === basename(file));
   const near = twin ?? nearestName(basename(file), modules);
   return near === undefined ? undefined : join(dirname(file), near);
+}
+
+async function importModule(file: string, cwd: string, loadMsMax: number): Promise<Record<string, unknown>> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const message = `${shown(file, cwd)} was not loaded after ${loadMsMax} ms: an "await" at its top level does not come back`;
+    const hint = 'What may wait belongs into a handler or onActivate, with a limit.';
+    timer = setTimeout(() => reject(new AppLoadError(message, hint)), loadMsMax);
+  });
+  try {
+    return (await Promise.race([import(pathToFileURL(file).href), late])) as Record<string, unknown>;
+  } catch (thrown) {
+    throw thrown instanceof AppLoadError ? thrown : explainImportFailure(thrown, file, cwd);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function pickApp(exported: Record<string, unknown>, name: string): AppDefinition {

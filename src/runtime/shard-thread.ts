@@ -3,7 +3,6 @@
  *
  * The app is loaded first and by itself, so that a mistake in it is told before anything is touched.
  */
-import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import type { AppDefinition } from '../actor/definition.ts';
 import { systemClock } from '../host/clock.ts';
@@ -11,6 +10,7 @@ import { createLog, type LogOptions } from '../host/log.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { Journal } from '../storage/journal.ts';
 import { keeperPort } from '../storage/keeper-port.ts';
+import { journalPath } from '../storage/paths.ts';
 import { shardLink } from '../transport/embedded.ts';
 import { loadApp } from './load-app.ts';
 import { Shard } from './shard.ts';
@@ -48,7 +48,7 @@ export function shardThread(data: ShardThreadData): Record<string, () => unknown
       if (app === undefined) throw new Error('the app must be loaded before the shard starts');
       shard = new Shard({
         app,
-        journal: Journal.open(join(data.dataDir, 'journal', `${data.index}.db`)),
+        journal: Journal.open(journalPath(data.dataDir, data.index)),
         keeper: keeperPort(data.keeper),
         link: shardLink(data.ports),
         limits: data.limits,

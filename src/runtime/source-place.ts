@@ -8,7 +8,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, extname, resolve } from 'node:path';
+import { dirname, extname, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export interface SourcePlace {
@@ -17,6 +17,12 @@ export interface SourcePlace {
   readonly column: number;
   /** The source line. */
   readonly text: string;
+}
+
+/** A path as people wrote it or would write it. */
+export function shown(file: string, cwd: string): string {
+  const short = relative(cwd, file);
+  return short === '' || short.startsWith('..') ? file : short;
 }
 
 /** Files looked through for one syntax error. */

@@ -1,0 +1,249 @@
+/**
+ * A shard's journal: the commit point of every call. Owned by the shard's thread, and synchronous, because nothing else
+ * of the shard may happen while a commit is under way.
+ *
+ *   commit(entries) ──▶ one packed row ──▶ fsync ──▶ the row, for the keeper
+ *   forget(seq)     ──▶ remembered; the rows go in the next commit's transaction, which is paid for anyway
+ *
+ * Invariants: journalSeq rises by one per row, also over restarts and when all rows are gone (the mark `forgotten` is
+ * moved in the transaction that deletes) · rows on disk are a gapless run after the mark · after a commit with an unknown
+ * end nothing works but reopen() and close(), so that memory never runs ahead of the disk or behind it.
+ */
+import { strict as assert } from 'node:assert';
+import { dirname } from 'node:path';
+import type { JournalEntry, JournalRow } from './contract.ts';
+import { packRow, checkRow, type StoredRow } from './journal-row.ts';
+import { journalFormat, openFile, prepareAll } from './migrations.ts';
+import { makeDirectory } from './paths.ts';
+import { checkpoint, DamagedFileError, type Db, setSynchronous, type Synchronous } from './sqlite.ts';
+import { CommitError, Transaction } from './transaction.ts';
+
+/** What commit() throws belongs to the journal's door. */
+export { CommitError } from './transaction.ts';
+
+export class Journal {
+  readonly path: string;
+  #file: JournalFile | undefined;
+  #lastSeq = 0;
+  /** Rows up to here are deleted on disk; rows up to `#forgetTo` will be. */
+  #forgotten = 0;
+  #forgetTo = 0;
+  #unsyncedBytes = 0;
+  /** Bytes of each row after `#forgetTo`, oldest first. */
+  #rowBytes: number[] = [];
+  #unfsyncedRows = false;
+  /** The last row that a caller has seen. */
+  #handedOver: number;
+
+  /** Opens or creates it. @throws NewerFileError, DamagedFileError, SqliteError */
+  static open(path: string): Journal {
+    return new Journal(path);
+  }
+
+  private constructor(path: string) {
+    this.path = path;
+    this.#load();
+    this.#handedOver = this.#lastSeq;
+  }
+
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  /** Bytes of the rows that were not forgotten yet. */
+  get unsyncedBytes(): number {
+    return this.#unsyncedBytes;
+  }
+
+  /**
+   * Writes the entries as one row; when it returns, they are on disk (`durable`) or in the kernel (`process`).
+   * @throws CommitError
+   */
+  commit(entries: readonly JournalEntry[], durability: 'durable' | 'process'): JournalRow {
+    assert(entries.length > 0, 'a commit needs entries');
+    const file = this.#required();
+    const journalSeq = this.#lastSeq + 1;
+    const row = packRow(journalSeq, entries);
+    this.#write(file, durability === 'durable' ? 'FULL' : 'NORMAL', () => {
+      file.insert.run(journalSeq, row.toc, row.tocCrc, row.body, row.crc);
+    });
+    this.#lastSeq = journalSeq;
+    this.#handedOver = journalSeq;
+    this.#account(Buffer.byteLength(row.body) + row.toc.length);
+    return { journalSeq, body: row.body };
+  }
+
+  /** Every row up to there is safe elsewhere. */
+  forget(upToJournalSeq: number): void {
+    const upTo = Math.min(upToJournalSeq, this.#lastSeq);
+    if (upTo <= this.#forgetTo) return;
+    for (const bytes of this.#rowBytes.splice(0, upTo - this.#forgetTo)) this.#unsyncedBytes -= bytes;
+    this.#forgetTo = upTo;
+  }
+
+  /** For quiet moments: deletes forgotten rows, and syncs what was committed as `process`. @throws CommitError */
+  flush(): void {
+    const file = this.#file;
+    if (file === undefined) return;
+    if (this.#forgetTo === this.#forgotten && !this.#unfsyncedRows) return;
+    // Any change will do: its fsync covers every earlier one in the WAL. One that changes nothing would write nothing.
+    this.#write(file, 'FULL', () => file.countFlush.run());
+  }
+
+  /** Writes and syncs a little, to find out whether that works again. @throws CommitError */
+  probe(): void {
+    const file = this.#required();
+    this.#write(file, 'FULL', () => file.countFlush.run());
+  }
+
+  /** @throws DamagedFileError when a row fails its check */
+  rowsAfter(journalSeq: number): JournalRow[] {
+    const rows: JournalRow[] = [];
+    for (const stored of this.storedRows(journalSeq)) {
+      const check = checkRow(stored);
+      if (check.kind === 'unreadable' || check.damage.length > 0)
+        throw new DamagedFileError(`${this.path}: row ${stored.journalSeq} fails its check`);
+      rows.push({ journalSeq: stored.journalSeq, body: check.body });
+    }
+    return rows;
+  }
+
+  /** Unchecked, oldest first. @throws DamagedFileError when rows are missing */
+  *storedRows(afterJournalSeq: number): Iterable<StoredRow> {
+    assert(this.#file !== undefined, 'the journal is closed');
+    let last = Math.max(afterJournalSeq, this.#forgotten);
+    for (const row of this.#file.rows.iterate(last)) {
+      if (row.journalSeq !== last + 1) throw new DamagedFileError(`${this.path}: row ${last + 1} is missing`);
+      last = row.journalSeq;
+      yield row;
+    }
+  }
+
+  /**
+   * Closes and opens the file after a commit with an unknown end. The disk decides: returns the rows that turn out to be
+   * there beyond the last one that commit() returned. May be called again when it throws.
+   */
+  reopen(): JournalRow[] {
+    const forgetTo = this.#forgetTo;
+    this.#drop();
+    try {
+      const { db } = this.#load();
+      this.forget(forgetTo);
+      // A failed fsync may have left frames in the page cache alone; copied into the file, they are synced for certain.
+      checkpoint(db);
+      const rows = this.rowsAfter(this.#handedOver);
+      this.#handedOver = this.#lastSeq;
+      return rows;
+    } catch (error) {
+      this.#drop();
+      throw error;
+    }
+  }
+
+  /** Flushes, moves the WAL into the file, closes. The file is closed even when it throws. */
+  close(): void {
+    if (this.#file === undefined) return;
+    try {
+      this.flush();
+      checkpoint(this.#file.db);
+    } finally {
+      this.#drop();
+    }
+  }
+
+  /** Lets go of the file without writing to it. */
+  abandon(): void {
+    this.#drop();
+  }
+
+  #required(): JournalFile {
+    if (this.#file !== undefined) return this.#file;
+    throw new CommitError('rolled-back', this.path, new Error('it is closed; after an unknown end, reopen() first'));
+  }
+
+  /** One transaction that also deletes what was forgotten. */
+  #write(file: JournalFile, level: Synchronous, work: () => void): void {
+    const forgetTo = this.#forgetTo;
+    try {
+      file.setLevel(level);
+    } catch (cause) {
+      throw new CommitError('rolled-back', this.path, cause);
+    }
+    try {
+      file.transaction.run(() => {
+        work();
+        if (forgetTo === this.#forgotten) return;
+        file.remove.run(forgetTo);
+        file.mark.run(forgetTo);
+      });
+    } catch (error) {
+      if (!(error instanceof CommitError) || error.outcome === 'unknown') this.#drop();
+      throw error;
+    }
+    this.#forgotten = forgetTo;
+    this.#unfsyncedRows = level === 'NORMAL';
+  }
+
+  #load(): JournalFile {
+    makeDirectory(dirname(this.path));
+    const db = openFile(this.path, journalFormat, () => undefined)!;
+    const file = prepareAll(this.path, () => new JournalFile(db));
+    this.#forgotten = (file.readMark.get() as number | undefined) ?? 0;
+    const sizes = file.sizes.all(this.#forgotten);
+    this.#forgetTo = this.#forgotten;
+    this.#lastSeq = sizes.at(-1)?.journalSeq ?? this.#forgotten;
+    this.#rowBytes = [];
+    this.#unsyncedBytes = 0;
+    for (const { bytes } of sizes) this.#account(bytes);
+    this.#unfsyncedRows = false;
+    this.#file = file;
+    return file;
+  }
+
+  #account(bytes: number): void {
+    this.#rowBytes.push(bytes);
+    this.#unsyncedBytes += bytes;
+  }
+
+  #drop(): void {
+    const file = this.#file;
+    this.#file = undefined;
+    file?.db.close();
+  }
+}
+
+/** A connection with its statements. */
+class JournalFile {
+  readonly db: Db;
+  readonly transaction: Transaction;
+  readonly insert;
+  readonly remove;
+  readonly mark;
+  readonly countFlush;
+  readonly readMark;
+  readonly rows;
+  readonly sizes;
+  #level: Synchronous = 'FULL';
+
+  constructor(db: Db) {
+    this.db = db;
+    this.transaction = new Transaction(db);
+    this.insert = db.prepare('INSERT INTO rows (journal_seq, toc, toc_crc, body, crc) VALUES (?, ?, ?, ?, ?)');
+    this.remove = db.prepare('DELETE FROM rows WHERE journal_seq <= ?');
+    this.mark = db.prepare("UPDATE marks SET value = ? WHERE name = 'forgotten'");
+    this.countFlush = db.prepare("UPDATE marks SET value = value + 1 WHERE name = 'flushes'");
+    this.readMark = db.prepare("SELECT value FROM marks WHERE name = 'forgotten'").pluck();
+    this.rows = db.prepare<[number], StoredRow>(
+      'SELECT journal_seq AS journalSeq, toc, toc_crc AS tocCrc, body, crc FROM rows WHERE journal_seq > ? ORDER BY journal_seq',
+    );
+    this.sizes = db.prepare<[number], { journalSeq: number; bytes: number }>(
+      'SELECT journal_seq AS journalSeq, octet_length(body) + octet_length(toc) AS bytes FROM rows WHERE journal_seq > ? ORDER BY journal_seq',
+    );
+  }
+
+  setLevel(level: Synchronous): void {
+    if (level === this.#level) return;
+    setSynchronous(this.db, level);
+    this.#level = level;
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * A shard in the test's own thread: real journal, real keeper core, real turns; only the gateways are played by the test.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AppDefinition } from '../../src/actor/definition.ts';
+import { systemClock } from '../../src/host/clock.ts';
+import { createLog } from '../../src/host/log.ts';
+import { decodeOutbound, InboundFrame, inboundOp, type SessionInfo } from '../../src/protocol/envelope.ts';
+import type { ErrorBody } from '../../src/protocol/errors.ts';
+import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
+import { Shard } from '../../src/runtime/shard.ts';
+import type { Keeper } from '../../src/storage/contract.ts';
+import { Journal } from '../../src/storage/journal.ts';
+import { KeeperCore } from '../../src/storage/keeper.ts';
+import { journalPath } from '../../src/storage/paths.ts';
+
+const log = createLog({ level: 'silent', pretty: false }, 'test');
+
+export type Reply = { ok: true; result: unknown; durable: boolean; seq: number } | { ok: false; error: ErrorBody };
+
+/** What a session's socket would see, in order; `reply` records stand for the results of its calls. */
+export type Seen =
+  | { kind: 'message'; text: string }
+  | { kind: 'reply'; call: number }
+  | { kind: 'topic'; topic: number; text: string };
+
+export class Rig {
+  readonly dataDir: string;
+  readonly journal: Journal;
+  readonly keeper: KeeperCore;
+  readonly shard: Shard;
+  /** Everything that left the shard, in order. */
+  readonly seen: Seen[] = [];
+  readonly #replies = new Map<number, (reply: Reply) => void>();
+  readonly #topics = new Map<number, Set<number>>();
+  #receive!: (frame: string, gateway: number) => void;
+  #nextCall = 1;
+  #nextSession = 1;
+  #stopped = false;
+
+  constructor(
+    app: AppDefinition,
+    options: { dataDir?: string; limits?: Partial<Limits>; wrapKeeper?: (keeper: Keeper) => Keeper } = {},
+  ) {
+    const limits: Limits = { ...defaultLimits, keeperDelayMs: 5, ...options.limits };
+    this.dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'fermata-shard-'));
+    this.journal = Journal.open(journalPath(this.dataDir, 0));
+    this.keeper = new KeeperCore({ dataDir: this.dataDir, limits, log, clock: systemClock });
+    const keeper = inThread(this.keeper);
+    const link = {
+      gateways: 1,
+      send: (_gateway: number, frame: string) => this.#show(frame),
+      onFrame: (receive: (frame: string, gateway: number) => void) => {
+        this.#receive = receive;
+      },
+      close: () => undefined,
+    };
+    this.shard = new Shard({
+      app,
+      journal: this.journal,
+      keeper: options.wrapKeeper?.(keeper) ?? keeper,
+      link,
+      limits,
+      clock: systemClock,
+      log,
+    });
+  }
+
+  session(info: Partial<SessionInfo> = {}): number {
+    const session = this.#nextSession++;
+    const full: SessionInfo = {
+      tenant: 't1',
+      clientId: `client-${session}`,
+      userId: null,
+      claims: {},
+      kind: 'ws',
+      ...info,
+    };
+    this.#send((frame) => frame.add([inboundOp.open, session, full]));
+    return session;
+  }
+
+  end(session: number): void {
+    this.#send((frame) => frame.add([inboundOp.end, session]));
+  }
+
+  call(
+    session: number,
+    type: string,
+    id: string,
+    method: string,
+    input?: unknown,
+    options: { key?: string; deadlineMs?: number } = {},
+  ): Promise<Reply> {
+    return this.#ask((call) =>
+      this.#send((frame) =>
+        frame.addCall(session, call, type, id, method, options.key ?? '', options.deadlineMs ?? 0, input),
+      ),
+    );
+  }
+
+  read(session: number, type: string, id: string): Promise<Reply> {
+    return this.#ask((call) => this.#send((frame) => frame.add([inboundOp.read, session, call, type, id])));
+  }
+
+  subscribe(session: number, type: string, id: string, stream: 'state' | 'event'): void {
+    this.#send((frame) => frame.add([inboundOp.subscribe, session, type, id, stream]));
+  }
+
+  unsubscribe(session: number, type: string, id: string, stream: 'state' | 'event'): void {
+    this.#send((frame) => frame.add([inboundOp.unsubscribe, session, type, id, stream]));
+  }
+
+  /** Frames that a session got, as its socket would, parsed. */
+  framesOf(session: number): Record<string, unknown>[] {
+    return (this.#frames.get(session) ?? []).map((text) => JSON.parse(text) as Record<string, unknown>);
+  }
+
+  /** Stops cleanly; the data directory stays for a successor unless it is removed. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    await this.shard.stop();
+    this.keeper.close();
+  }
+
+  remove(): void {
+    rmSync(this.dataDir, { recursive: true, force: true });
+  }
+
+  readonly #frames = new Map<number, string[]>();
+
+  #ask(send: (call: number) => void): Promise<Reply> {
+    const call = this.#nextCall++;
+    return new Promise((resolve) => {
+      this.#replies.set(call, resolve);
+      send(call);
+    });
+  }
+
+  #send(fill: (frame: InboundFrame) => void): void {
+    const frame = new InboundFrame();
+    fill(frame);
+    this.#receive(frame.take()!, 0);
+  }
+
+  #show(frame: string): void {
+    decodeOutbound(frame, (op, a, b, c, body) => {
+      if (op === 'K')
+        this.#settle(a, { ok: true, result: body === '' ? undefined : JSON.parse(body), durable: b === 1, seq: c });
+      else if (op === 'E') this.#settle(a, { ok: false, error: JSON.parse(body) as ErrorBody });
+      else if (op === 'M') this.#deliver(a, body);
+      else if (op === 'S') this.#topicOf(b).add(a);
+      else if (op === 'U') this.#topicOf(b).delete(a);
+      else {
+        this.seen.push({ kind: 'topic', topic: a, text: body });
+        for (const session of this.#topicOf(a))
+          this.#frames.get(session)?.push(body) ?? this.#frames.set(session, [body]);
+      }
+    });
+  }
+
+  #settle(call: number, reply: Reply): void {
+    const settle = this.#replies.get(call);
+    if (settle === undefined) throw new Error(`call ${call} was answered twice`);
+    this.#replies.delete(call);
+    this.seen.push({ kind: 'reply', call });
+    settle(reply);
+  }
+
+  #deliver(session: number, text: string): void {
+    this.seen.push({ kind: 'message', text });
+    this.#frames.get(session)?.push(text) ?? this.#frames.set(session, [text]);
+  }
+
+  #topicOf(topic: number): Set<number> {
+    let sessions = this.#topics.get(topic);
+    if (sessions === undefined) this.#topics.set(topic, (sessions = new Set()));
+    return sessions;
+  }
+}
+
+/** The keeper core as a shard sees it, without the port between them. */
+function inThread(core: KeeperCore): Keeper {
+  let detach: (() => void) | undefined;
+  let synced: (journalSeq: number) => void = () => undefined;
+  let quarantined: Parameters<Keeper['onQuarantined']>[0] = () => undefined;
+  detach = core.attach(0, { synced: (seq) => synced(seq), quarantined: (address) => quarantined(address) });
+  return {
+    load: async (address) => core.load(address),
+    outcome: async (address, key) => core.outcome(address, key),
+    committed: (row) => core.committed(0, row),
+    onSynced: (handler) => {
+      synced = handler;
+    },
+    onQuarantined: (handler) => {
+      quarantined = handler;
+    },
+    close: () => detach?.(),
+  };
+}
