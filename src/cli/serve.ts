@@ -72,7 +72,7 @@ class Server {
       {
         name: 'shards',
         start: () => each(this.#shards, 'start'),
-        stop: () => each(this.#shards, 'stop'),
+        stop: () => this.#stopShards(),
         stopMs: budgetMs * 0.15,
       },
       { name: 'sockets', stop: () => each(this.#gateways, 'close', socketsDrainMsMin), stopMs: budgetMs * 0.14 },
@@ -181,6 +181,13 @@ class Server {
   async #settle(): Promise<void> {
     await each(this.#gateways, 'settled');
     await each(this.#shards, 'drain');
+  }
+
+  /** Actors leave memory, tenant files catch up, and only then the journals close: the next start has nothing to replay. */
+  async #stopShards(): Promise<void> {
+    await each(this.#shards, 'deactivate');
+    await this.#keeper?.ask('flush');
+    await each(this.#shards, 'stop');
   }
 
   async #terminate(): Promise<void> {

@@ -27,7 +27,7 @@ export interface ShardThreadData {
   readonly log: LogOptions;
 }
 
-/** The answers to main's questions: `load`, `start`, `drain`, `stop`, in that order. */
+/** The answers to main's questions: `load`, `start`, `drain`, `deactivate`, `stop`, in that order. */
 export function shardThread(data: ShardThreadData): Record<string, () => unknown> {
   const log = createLog(data.log, `shard-${data.index}`);
   let app: AppDefinition | undefined;
@@ -57,6 +57,7 @@ export function shardThread(data: ShardThreadData): Record<string, () => unknown
       });
     },
     drain: () => shard?.drain(),
+    deactivate: () => shard?.deactivateAll(),
     stop: () => shard?.stop(),
   };
 }

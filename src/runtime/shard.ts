@@ -103,11 +103,16 @@ export class Shard {
     return this.#runner.quiet();
   }
 
-  /** Runs `onDeactivate` of every actor in memory, commits, and lets go of journal, keeper and link. */
-  async stop(): Promise<void> {
-    clearInterval(this.#housekeeping);
+  /** Takes every actor out of memory, each with its `onDeactivate`, and commits what those did. */
+  async deactivateAll(): Promise<void> {
     await this.drain();
     for (const activation of [...this.#activations.all()]) this.#activations.evict(activation);
+    await this.drain();
+  }
+
+  /** Lets go of journal, keeper and link. What the keeper holds by now is not replayed at the next start. */
+  async stop(): Promise<void> {
+    clearInterval(this.#housekeeping);
     await this.drain();
     this.#parts.journal.close();
     this.#parts.keeper.close();

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { type Case, expectRefusal, folderOf, head, load } from './load-app-child.ts';
 
@@ -33,6 +34,14 @@ describe('loadApp() takes', () => {
   test('an absolute path with spaces and signs in it', async () => {
     const folder = folderOf({ 'my apps #1/%20.ts': `${head} export default createApp({ actors: { counter } });` });
     expect(await load(join(folder, 'my apps #1/%20.ts'), {})).toEqual({ actors: ['counter'] });
+  });
+
+  test.each([
+    ['app', ['counter', 'chat']],
+    ['counter', ['counter']],
+    ['chat', ['chat']],
+  ])('the example %s', async (name, actors) => {
+    expect(await load(fileURLToPath(new URL(`../../examples/${name}.ts`, import.meta.url)), {})).toEqual({ actors });
   });
 
   test('an app that another copy of the package made', async () => {

@@ -122,6 +122,7 @@ export class Rig {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
+    await this.shard.deactivateAll();
     await this.shard.stop();
     this.keeper.close();
   }
