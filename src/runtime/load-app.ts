@@ -8,8 +8,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { nearestName } from '../actor/definition-error.ts';
 import type { AppDefinition } from '../actor/definition.ts';
+import { nearestName } from '../actor/nearest-name.ts';
 import { AppLoadError } from './app-load-error.ts';
 import { explainImportFailure } from './import-failure.ts';
 import { shown } from './source-place.ts';

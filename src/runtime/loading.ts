@@ -1,6 +1,6 @@
 /**
- * From disk to memory: the stored state, brought to the version that the app declares, or the first state of an actor
- * that was never written.
+ * From disk to memory: the stored state, brought to the version and schema that the app declares, or the first state of
+ * an actor that was never written. The schema sees every state that comes in, so that a new field's default just appears.
  */
 import type { StandardSchemaV1 } from '../actor/schema.ts';
 import { AppError } from '../protocol/errors.ts';
@@ -33,19 +33,17 @@ export async function loadActivation(activation: Activation, keeper: Keeper): Pr
     );
   }
   const stored: unknown = JSON.parse(loaded.state);
-  if (loaded.version === definition.version) {
-    activation.state = stored;
-    activation.stateText = loaded.state;
-    activation.stateChars = loaded.state.length;
-    activation.needsFullWrite = false;
-    return;
-  }
-  const migrated = definition.migrate === undefined ? stored : await definition.migrate(stored, loaded.version);
+  const older = loaded.version < definition.version;
+  const current = older && definition.migrate !== undefined ? await definition.migrate(stored, loaded.version) : stored;
   activation.state = await conform(
     definition.state,
-    migrated,
-    `the state of version ${loaded.version} does not fit version ${definition.version} of actor ${address.type}`,
+    current,
+    older
+      ? `the state of version ${loaded.version} does not fit version ${definition.version} of actor ${address.type}`
+      : `the stored state does not fit the schema of actor ${address.type}: raise its version and give it a migrate function`,
   );
+  // What the schema added or took away, such as a new field's default, is written with the next change, whole.
+  activation.needsFullWrite = older || activation.text() !== loaded.state;
 }
 
 async function conform(schema: StandardSchemaV1, value: unknown, hint: string): Promise<unknown> {

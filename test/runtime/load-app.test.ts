@@ -5,7 +5,11 @@ import { type Case, expectRefusal, folderOf, head, load } from './load-app-child
 
 describe('loadApp() takes', () => {
   test.each<[what: string, source: string, actors: string[]]>([
-    ['the default export', 'export default createApp({ actors: { counter } }); export const app = 5;', ['counter']],
+    [
+      'the default export',
+      'export default createApp({ actors: { counter } }); export const app = createApp({ actors: { other: counter } });',
+      ['counter'],
+    ],
     [
       'the export called app',
       'export const other = 1; export const app = createApp({ actors: { room: counter } });',

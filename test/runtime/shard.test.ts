@@ -506,4 +506,20 @@ describe('a restart', () => {
     rig = new Rig(app, { dataDir });
     expect(await rig.call(rig.session(), 'counter', 'c1', 'get')).toEqual(refused('INTERNAL'));
   });
+
+  it('gives a stored state the defaults of fields that are new', async () => {
+    rig = new Rig(app);
+    await rig.call(rig.session(), 'counter', 'c1', 'add', { amount: 4 });
+    const { dataDir } = rig;
+    await rig.stop();
+    const grown = actor({
+      state: z.object({ count: z.number().default(0), color: z.string().default('red') }),
+      methods: { paint: { handler: ({ state }) => `${(state.color += '!')} ${(state.count += 1)}` } },
+    });
+    rig = new Rig(createApp({ actors: { counter: grown } }), { dataDir });
+    expect(await rig.call(rig.session(), 'counter', 'c1', 'paint')).toEqual(ok('red! 5'));
+    await rig.stop();
+    rig = new Rig(createApp({ actors: { counter: grown } }), { dataDir });
+    expect(await rig.call(rig.session(), 'counter', 'c1', 'paint')).toEqual(ok('red!! 6'));
+  });
 });

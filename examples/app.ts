@@ -1,0 +1,10 @@
+/**
+ * The app that `npm start` serves: both examples at once. Clients name it by its type, `typeof app`.
+ *
+ *     npx fermata serve examples/app.ts --dev
+ */
+import { createApp } from 'fermata';
+import { chat } from './chat.ts';
+import { counter } from './counter.ts';
+
+export const app = createApp({ actors: { counter, chat } });
