@@ -2,5 +2,7 @@
 import { workerData } from 'node:worker_threads';
 import { answerMain } from '../src/host/thread.ts';
 import { shardThread, type ShardThreadData } from '../src/runtime/shard-thread.ts';
+import { shardLink } from '../src/transport/embedded.ts';
 
-answerMain(shardThread(workerData as ShardThreadData));
+const data = workerData as ShardThreadData;
+answerMain(shardThread(data, shardLink(data.ports)));

@@ -2,7 +2,7 @@
  * A mistake in what an author wrote, found while the app is defined and before anything is served. The message says
  * which name or option, what is wrong with it, and what would be right.
  */
-import { nearestName } from './nearest-name.ts';
+import { suggestion } from '../protocol/suggestion.ts';
 
 export class DefinitionError extends Error {
   override readonly name = 'DefinitionError';
@@ -33,7 +33,7 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 export function refuseUnknownOptions(where: string, options: Record<string, unknown>, known: readonly string[]): void {
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
-    const near = nearestName(name, known);
+    const near = suggestion(name, known);
     const hint = near === undefined ? `known are ${known.join(', ')}` : `did you mean "${near}"?`;
     throw new DefinitionError(`${where}: unknown option "${name}"; ${hint}`);
   }

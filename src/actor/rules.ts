@@ -5,7 +5,7 @@
 import { isName } from '../protocol/address.ts';
 import { DefinitionError, describeValue, isPlainObject, refuseUnknownOptions } from './definition-error.ts';
 import type { ActorDefinition, AnyHandler, Durability, MethodDefinition } from './definition.ts';
-import { nearestName } from './nearest-name.ts';
+import { suggestion } from '../protocol/suggestion.ts';
 import type { StandardSchemaV1 } from './schema.ts';
 
 /** Names that a client's handle uses itself, or that would make a promise or a JSON value of it. */
@@ -72,7 +72,7 @@ export function durabilityOf(value: unknown): Durability {
   if (value === undefined) return 'durable';
   const known = durabilities.find((durability) => durability === value);
   if (known !== undefined) return known;
-  const near = typeof value === 'string' ? nearestName(value, durabilities) : undefined;
+  const near = typeof value === 'string' ? suggestion(value, durabilities) : undefined;
   const hint = near === undefined ? '' : `; did you mean "${near}"?`;
   throw new DefinitionError(
     `actor(): "durability" must be "durable", "process" or "memory", not ${describeValue(value)}${hint}`,

@@ -23,9 +23,15 @@ export function createLog(options: LogOptions, thread: string): Logger {
   const settings = {
     level: options.level,
     base: { thread },
-    redact: { paths: ['token', 'authorization', 'secret', '*.token', '*.authorization', '*.secret'], censor: '[hidden]' },
+    redact: {
+      paths: ['token', 'authorization', 'secret', '*.token', '*.authorization', '*.secret'],
+      censor: '[hidden]',
+    },
     timestamp: pino.stdTimeFunctions.isoTime,
   };
   if (!options.pretty) return pino(settings, pino.destination({ fd: 1, sync: true }));
-  return pino(settings, pretty({ sync: true, ignore: 'pid,hostname,thread', translateTime: 'SYS:HH:MM:ss', colorize: true }));
+  return pino(
+    settings,
+    pretty({ sync: true, ignore: 'pid,hostname,thread', translateTime: 'SYS:HH:MM:ss', colorize: true }),
+  );
 }

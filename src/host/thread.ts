@@ -6,15 +6,19 @@
  */
 import { parentPort, Worker, type Transferable } from 'node:worker_threads';
 
-type Answer = { id: number; value?: unknown; error?: { message: string; hint: string | undefined } };
+type Asked = { id: number; question: string; argument: unknown };
+type Answer = { id: number; value?: unknown; error?: { kind: string; message: string; hint: string | undefined } };
 
 /** What a worker's handler threw: its sentence, and what to do about it when the worker knew. */
 export class ThreadError extends Error {
   override readonly name = 'ThreadError';
+  /** Name of the class that was thrown. */
+  readonly kind: string;
   readonly hint: string | undefined;
 
-  constructor(message: string, hint: string | undefined) {
+  constructor({ kind, message, hint }: { kind: string; message: string; hint: string | undefined }) {
     super(message);
+    this.kind = kind;
     this.hint = hint;
   }
 }
@@ -56,12 +60,12 @@ export class Thread {
   }
 
   /** Asks the worker and waits for its answer. @throws ThreadError for what the worker's handler threw; Error when it dies */
-  ask<T = void>(question: string, argument?: unknown): Promise<T> {
+  ask<T = void>(question: string, argument?: unknown, transfer: readonly Transferable[] = []): Promise<T> {
     if (this.#death !== undefined) return Promise.reject(this.#death);
     const id = this.#nextId++;
     return new Promise<T>((resolve, reject) => {
       this.#open.set(id, { resolve: resolve as (value: unknown) => void, reject });
-      this.#worker.postMessage({ id, question, argument });
+      this.#worker.postMessage({ id, question, argument }, transfer);
     });
   }
 
@@ -73,7 +77,7 @@ export class Thread {
     const open = this.#open.get(answer.id);
     this.#open.delete(answer.id);
     if (answer.error === undefined) open?.resolve(answer.value);
-    else open?.reject(new ThreadError(answer.error.message, answer.error.hint));
+    else open?.reject(new ThreadError(answer.error));
   }
 }
 
@@ -81,16 +85,17 @@ export class Thread {
 export function answerMain(answers: Readonly<Record<string, (argument: unknown) => unknown>>): void {
   const port = parentPort;
   if (port === null) throw new Error('answerMain() belongs in a worker thread');
-  port.on('message', async (asked: { id: number; question: string; argument: unknown }) => {
+  const answer = async (asked: Asked): Promise<void> => {
     const reply: Answer = { id: asked.id };
     try {
-      const answer = answers[asked.question];
-      if (answer === undefined) throw new Error(`no answer to "${asked.question}" in this thread`);
-      reply.value = await answer(asked.argument);
+      const handler = answers[asked.question];
+      if (handler === undefined) throw new Error(`no answer to "${asked.question}" in this thread`);
+      reply.value = await handler(asked.argument);
     } catch (error) {
       const hint = error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? error.hint : undefined;
       reply.error = { message: error instanceof Error ? error.message : String(error), hint };
     }
     port.postMessage(reply);
-  });
+  };
+  port.on('message', (asked: Asked) => void answer(asked));
 }

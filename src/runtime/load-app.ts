@@ -9,7 +9,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { AppDefinition } from '../actor/definition.ts';
-import { nearestName } from '../actor/nearest-name.ts';
+import { suggestion } from '../protocol/suggestion.ts';
 import { AppLoadError } from './app-load-error.ts';
 import { explainImportFailure } from './import-failure.ts';
 import { shown } from './source-place.ts';
@@ -73,7 +73,7 @@ async function neighbour(file: string): Promise<string | undefined> {
   const modules = await modulesIn(dirname(file));
   const stem = (name: string): string => basename(name, extname(name));
   const twin = modules.find((entry) => stem(entry) === stem(file) || stem(entry) === basename(file));
-  const near = twin ?? nearestName(basename(file), modules);
+  const near = twin ?? suggestion(basename(file), modules);
   return near === undefined ? undefined : join(dirname(file), near);
 }
 

@@ -11,7 +11,7 @@ import type { Limits } from '../protocol/limits.ts';
 import { Journal } from '../storage/journal.ts';
 import { keeperPort } from '../storage/keeper-port.ts';
 import { journalPath } from '../storage/paths.ts';
-import { shardLink } from '../transport/embedded.ts';
+import type { ShardLink } from '../transport/contract.ts';
 import { loadApp } from './load-app.ts';
 import { Shard } from './shard.ts';
 
@@ -28,7 +28,7 @@ export interface ShardThreadData {
 }
 
 /** The answers to main's questions: `load`, `start`, `drain`, `deactivate`, `stop`, in that order. */
-export function shardThread(data: ShardThreadData): Record<string, () => unknown> {
+export function shardThread(data: ShardThreadData, link: ShardLink): Record<string, () => unknown> {
   const log = createLog(data.log, `shard-${data.index}`);
   let app: AppDefinition | undefined;
   let shard: Shard | undefined;
@@ -50,7 +50,7 @@ export function shardThread(data: ShardThreadData): Record<string, () => unknown
         app,
         journal: Journal.open(journalPath(data.dataDir, data.index)),
         keeper: keeperPort(data.keeper),
-        link: shardLink(data.ports),
+        link,
         limits: data.limits,
         clock: systemClock,
         log,

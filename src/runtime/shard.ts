@@ -18,6 +18,7 @@ import type { Journal } from '../storage/journal.ts';
 import type { ShardLink } from '../transport/contract.ts';
 import type { Activation } from './activation.ts';
 import { Activations } from './activations.ts';
+import { Answers, keyReused } from './answers.ts';
 import { Audiences } from './audience.ts';
 import { Batch, type Connection } from './batch.ts';
 import { Eviction } from './eviction.ts';
@@ -25,7 +26,7 @@ import { hashArgs } from './outcomes.ts';
 import { Refusals } from './refusals.ts';
 import { Runner } from './runner.ts';
 import { type Session, Sessions } from './sessions.ts';
-import { keyReused, Turns } from './turn.ts';
+import { Turns } from './turn.ts';
 
 export interface ShardParts {
   readonly app: AppDefinition;
@@ -46,7 +47,7 @@ export class Shard {
   readonly #audiences = new Audiences();
   readonly #refusals: Refusals;
   readonly #batch: Batch;
-  readonly #turns: Turns;
+  readonly #answers: Answers;
   readonly #runner: Runner;
   readonly #activations: Activations;
   readonly #eviction: Eviction;
@@ -65,16 +66,13 @@ export class Shard {
       onLost: (lost, connected) => this.#lost(lost, connected),
       onAdopted: () => this.#dropWhere(() => true),
     });
-    this.#turns = new Turns({
-      clock,
-      log,
-      batch: this.#batch,
-      refusals: this.#refusals,
-      bounds: limits,
-      turnEventsMax: limits.turnEventsMax,
-    });
+    this.#answers = new Answers({ batch: this.#batch, refusals: this.#refusals, clock, log });
+    const turns = new Turns(
+      { clock, log, batch: this.#batch, refusals: this.#refusals, bounds: limits, turnEventsMax: limits.turnEventsMax },
+      this.#answers,
+    );
     this.#runner = new Runner({
-      turns: this.#turns,
+      turns,
       batch: this.#batch,
       refusals: this.#refusals,
       turnMs: limits.turnMs,
@@ -176,7 +174,7 @@ export class Shard {
       known.waiters.push(item);
     } else {
       this.#batch.stage(activation, undefined);
-      this.#turns.answerStored(activation, item, args, known);
+      this.#answers.stored(activation, item, args, known);
     }
     return true;
   }

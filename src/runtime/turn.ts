@@ -14,18 +14,19 @@ import type { Logger } from '../host/log.ts';
 import { AppError } from '../protocol/errors.ts';
 import { eventMessage, statePatch, stateSnapshot } from '../protocol/messages.ts';
 import type { Stream } from '../protocol/envelope.ts';
-import type { CallRecord, JournalEntry, StateChange, StoredOutcome } from '../storage/contract.ts';
+import type { StoredOutcome } from '../storage/contract.ts';
 import type { Activation } from './activation.ts';
+import type { Answers } from './answers.ts';
 import type { Batch } from './batch.ts';
 import { TurnContext, type Surroundings } from './context.ts';
 import { allowSubscription, runMiddleware, validateInput } from './admission.ts';
 import { handlerError, internalError } from './faults.ts';
 import type { CallItem, MailboxItem } from './mailbox.ts';
-import type { Waiter } from './outcomes.ts';
 import type { Refusals } from './refusals.ts';
 import type { Session } from './sessions.ts';
 import { type Draft, openDraft } from './state-engine.ts';
 import { changeOf, resultText, type StateBounds } from './change.ts';
+import { entryOf, recordOf } from './trace.ts';
 
 /** Yields promises only; whoever drives it sends back what they settled to. */
 export type Step<T> = Generator<PromiseLike<unknown>, T, unknown>;
@@ -44,9 +45,11 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 export class Turns {
   readonly #parts: TurnParts;
+  readonly #answers: Answers;
 
-  constructor(parts: TurnParts) {
+  constructor(parts: TurnParts, answers: Answers) {
     this.#parts = parts;
+    this.#answers = answers;
   }
 
   /** The whole of one item. Never throws. */
@@ -78,7 +81,7 @@ export class Turns {
     try {
       if (item.stored !== undefined) {
         const stored = (yield item.stored) as { args: string; outcome: StoredOutcome } | undefined;
-        if (stored !== undefined) return this.#repeat(activation, item, stored);
+        if (stored !== undefined) return this.#answers.repeat(activation, item, stored);
       }
       if (clock.monotonic() > item.deadlineMs)
         throw new AppError('DEADLINE', 'The deadline passed before the call started');
@@ -98,7 +101,7 @@ export class Turns {
     } catch (thrown) {
       draft?.discard();
       if (thrown instanceof AppError) context?.abort(thrown);
-      this.#fail(activation, item, thrown, context !== undefined);
+      this.#answers.fail(activation, item, thrown, context !== undefined);
     }
   }
 
@@ -121,46 +124,32 @@ export class Turns {
       if (change.kind !== 'none' && !batch.writable && definition.durability !== 'memory') {
         throw new AppError('READ_ONLY', 'The store cannot be written now; nothing changed', { retryAfterMs: 1000 });
       }
-      const call =
-        item === undefined || item.key === '' ? undefined : record(item, { kind: 'ok', result }, clock.now());
-      batch.stage(
-        activation,
-        this.#entry(activation, change.entry, change.kind === 'none' ? activation.seq : activation.seq + 1, call),
-      );
+      const call = item === undefined ? undefined : recordOf(item, { kind: 'ok', result }, clock.now());
+      batch.stage(activation, entryOf(activation, change.entry, call));
       if (change.kind !== 'none') {
         activation.state = finished.next;
         activation.seq += 1;
         activation.needsFullWrite = false;
         activation.stateText = change.stateText;
         activation.stateChars = change.stateChars;
-        if (change.patchText !== '')
+        if (change.patchText !== '') {
           batch.publish(
             audience.gateways('state'),
             audience.topics.state,
             statePatch(activation.head, change.patchText),
           );
+        }
       }
       for (const event of events) this.#sendEvent(activation, event);
       if (item === undefined) return;
       const durable = definition.durability === 'durable';
       batch.reply(item, result, durable);
-      if (call !== undefined)
-        for (const waiter of activation.outcomes.end(item.key, call.outcome, call.atMs))
-          batch.reply(waiter, result, durable);
+      if (call === undefined) return;
+      for (const waiter of activation.outcomes.end(call.key, call.outcome, call.atMs))
+        batch.reply(waiter, result, durable);
     } finally {
       if (finished === undefined) draft.discard();
     }
-  }
-
-  #entry(
-    activation: Activation,
-    change: StateChange,
-    seq: number,
-    call: CallRecord | undefined,
-  ): JournalEntry | undefined {
-    if (activation.definition.durability === 'memory' || (change.kind === 'none' && call === undefined))
-      return undefined;
-    return { address: activation.address, seq, version: activation.definition.version, change, call };
   }
 
   #sendEvent(
@@ -174,48 +163,6 @@ export class Turns {
     for (const session of audience.of('event')) {
       if (ids?.has(session.info.clientId) === (kind === 'to')) this.#parts.batch.send(session, text);
     }
-  }
-
-  /** A call that did not succeed: refused before its handler began, or failed in it. */
-  #fail(activation: Activation, item: CallItem, thrown: unknown, started: boolean): void {
-    const error = handlerError(thrown, started, this.#parts, activation, item.method);
-    const body = error.toBody();
-    const { batch, refusals, clock } = this.#parts;
-    if (started && body.outcome === 'failed' && item.key !== '' && activation.status !== 'dead' && batch.writable) {
-      const call = record(item, { kind: 'error', error: body }, clock.now());
-      batch.stage(activation, this.#entry(activation, { kind: 'none' }, activation.seq, call));
-      for (const waiter of [item, ...activation.outcomes.end(item.key, call.outcome, call.atMs)])
-        batch.replyError(waiter, body);
-      return;
-    }
-    const waiters: Waiter[] = [item, ...(item.key === '' ? [] : activation.outcomes.forget(item.key))];
-    // A failed handler may tell in its message what it read; that must be committed first, like any reply.
-    if (started && activation.status !== 'dead') {
-      batch.stage(activation, undefined);
-      for (const waiter of waiters) batch.replyError(waiter, body);
-      return;
-    }
-    for (const waiter of waiters) refusals.call(waiter, error);
-  }
-
-  /** The key was seen before this actor came into memory. */
-  #repeat(activation: Activation, item: CallItem, stored: { args: string; outcome: StoredOutcome }): void {
-    const waiters = [item, ...activation.outcomes.forget(item.key)];
-    this.#parts.batch.stage(activation, undefined);
-    for (const waiter of waiters) this.answerStored(activation, waiter, item.args, stored);
-  }
-
-  /** Sends a stored outcome again, or refuses a key that stands for another call. */
-  answerStored(
-    activation: Activation,
-    to: Waiter,
-    args: string,
-    stored: { args: string; outcome: StoredOutcome },
-  ): void {
-    const { batch } = this.#parts;
-    if (stored.args !== args) batch.replyError(to, keyReused.toBody());
-    else if (stored.outcome.kind === 'error') batch.replyError(to, stored.outcome.error);
-    else batch.reply(to, stored.outcome.result, activation.definition.durability === 'durable');
   }
 
   *#read(activation: Activation, item: { session: Session; call: number }): Step<void> {
@@ -289,13 +236,4 @@ export class Turns {
       internalError(thrown, this.#parts, activation, name);
     }
   }
-}
-
-export const keyReused = new AppError(
-  'KEY_REUSED',
-  'This key was used before with another method or input; a key stands for one call',
-);
-
-function record(item: CallItem, outcome: StoredOutcome, atMs: number): CallRecord {
-  return { key: item.key, args: item.args, outcome, atMs };
 }

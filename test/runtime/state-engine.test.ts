@@ -113,7 +113,7 @@ describe('the state engine', () => {
             else if (kind === 'unshift') draft.list.unshift(value);
             else if (kind === 'shift') draft.list.shift();
             else if (kind === 'pop') draft.list.pop();
-            else if (kind === 'sort') draft.list.sort();
+            else if (kind === 'sort') draft.list.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
             else if (kind === 'reverse') draft.list.reverse();
             else draft.list.length = Math.floor(draft.list.length / 2);
           }

@@ -1,0 +1,160 @@
+/**
+ * Makes a typed frame of a client's text, or says exactly what is wrong with it. One of the two places where `unknown`
+ * becomes a type.
+ *
+ * Invariants: the text is parsed once · nesting is measured before that, so that hostile depth costs one linear scan ·
+ * no value with an own `__proto__` key leaves here · an rpc whose id can be read is always answered, never dropped.
+ * Which actors and methods exist is not known here: legal names pass, illegal ones are unknown by definition.
+ */
+import { actorIdProblem, isName, keyProblem } from './address.ts';
+import type { Stream } from './envelope.ts';
+import { AppError, type ErrorBody, type ErrorCode } from './errors.ts';
+import { callIdCharsMax } from './limits.ts';
+import { parseJson, shallowCopy } from './safe-json.ts';
+
+/** What a client put into `id`, for the answer; null when it is neither text nor number. */
+export type CallId = string | number | null;
+
+export type ClientFrame =
+  | {
+      readonly kind: 'rpc';
+      readonly id: string;
+      readonly actor: string;
+      readonly actorId: string;
+      readonly method: string;
+      readonly input: unknown;
+      /** '' without. */
+      readonly key: string;
+      /** 0 without. */
+      readonly deadlineMs: number;
+    }
+  | {
+      readonly kind: 'subscription';
+      readonly type: string;
+      readonly on: boolean;
+      readonly stream: Stream;
+      readonly actor: string;
+      readonly actorId: string;
+    }
+  | { readonly kind: 'auth'; readonly token: string }
+  | { readonly kind: 'ping' }
+  /** An unknown type: newer clients may send more than this server knows. */
+  | { readonly kind: 'ignored' }
+  | { readonly kind: 'refused-rpc'; readonly id: CallId; readonly error: ErrorBody }
+  | { readonly kind: 'refused'; readonly re: Refused; readonly error: ErrorBody }
+  /** No JSON object at all: the connection cannot be trusted to speak the protocol. */
+  | { readonly kind: 'broken'; readonly message: string };
+
+/** The frame that an `error` is about. */
+export interface Refused {
+  readonly type: string;
+  readonly actor?: string;
+  readonly actorId?: string;
+}
+
+export function decodeFrame(text: string, depthMax: number): ClientFrame {
+  const parsed = parseJson(text, depthMax);
+  if (parsed.kind === 'syntax') return { kind: 'broken', message: 'A frame must be JSON text' };
+  const message = parsed.kind === 'value' ? parsed.value : shallowCopy(text);
+  if (!isObject(message)) return { kind: 'broken', message: 'A frame must be a JSON object' };
+  if (parsed.kind === 'refused') return refuse(message, 'MALFORMED', parsed.message);
+  switch (message['type']) {
+    case 'rpc':
+      return decodeRpc(message);
+    case 'state:sub':
+      return decodeSubscription(message, message['type'], true, 'state');
+    case 'state:unsub':
+      return decodeSubscription(message, message['type'], false, 'state');
+    case 'event:sub':
+      return decodeSubscription(message, message['type'], true, 'event');
+    case 'event:unsub':
+      return decodeSubscription(message, message['type'], false, 'event');
+    case 'auth':
+      return decodeAuth(message);
+    case 'ping':
+      return { kind: 'ping' };
+    default:
+      return { kind: 'ignored' };
+  }
+}
+
+type JsonObject = Record<string, unknown>;
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function decodeRpc(message: JsonObject): ClientFrame {
+  const { id, actor, actorId, method, key, deadlineMs } = message;
+  if (typeof id !== 'string') return refuse(message, 'MALFORMED', 'id must be a string');
+  if (id.length > callIdCharsMax) {
+    return refuse(message, 'MALFORMED', `id must have at most ${callIdCharsMax} characters, this one has ${id.length}`);
+  }
+  const problem = actorProblem(actor, actorId) ?? methodProblem(method);
+  if (problem !== undefined) return refuse(message, problem.code, problem.message);
+  const wrongKey = key === undefined ? undefined : keyProblem(key);
+  if (wrongKey !== undefined) return refuse(message, 'MALFORMED', wrongKey);
+  if (deadlineMs !== undefined && !(Number.isFinite(deadlineMs) && Number(deadlineMs) > 0)) {
+    return refuse(message, 'MALFORMED', 'deadlineMs must be a number above 0');
+  }
+  return {
+    kind: 'rpc',
+    id,
+    actor: actor as string,
+    actorId: actorId as string,
+    method: method as string,
+    input: message['input'],
+    key: key === undefined ? '' : (key as string),
+    deadlineMs: deadlineMs === undefined ? 0 : Math.min(Math.ceil(deadlineMs as number), deadlineMsMax),
+  };
+}
+
+/** The longest wait that a timer can hold: 2^31 - 1 ms, 24.8 days. */
+const deadlineMsMax = 0x7fff_ffff;
+
+function decodeSubscription(message: JsonObject, type: string, on: boolean, stream: Stream): ClientFrame {
+  const { actor, actorId } = message;
+  const problem = actorProblem(actor, actorId);
+  if (problem !== undefined) return refuse(message, problem.code, problem.message);
+  return { kind: 'subscription', type, on, stream, actor: actor as string, actorId: actorId as string };
+}
+
+function decodeAuth(message: JsonObject): ClientFrame {
+  const { token } = message;
+  return typeof token === 'string' ? { kind: 'auth', token } : refuse(message, 'MALFORMED', 'token must be a string');
+}
+
+export interface Problem {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** What is wrong with an actor's name and id. A name that no actor can have is an unknown one. */
+export function actorProblem(actor: unknown, actorId: unknown): Problem | undefined {
+  if (typeof actor !== 'string') return { code: 'MALFORMED', message: 'actor must be a string' };
+  const legal: boolean = isName(actor);
+  if (!legal) return { code: 'UNKNOWN_ACTOR', message: `Unknown actor: ${actor}` };
+  const problem = actorIdProblem(actorId);
+  return problem === undefined ? undefined : { code: 'MALFORMED', message: problem };
+}
+
+export function methodProblem(method: unknown): Problem | undefined {
+  if (typeof method !== 'string') return { code: 'MALFORMED', message: 'method must be a string' };
+  const legal: boolean = isName(method);
+  return legal ? undefined : { code: 'UNKNOWN_METHOD', message: `Unknown method: ${method}` };
+}
+
+function refuse(message: JsonObject, code: ErrorCode, text: string): ClientFrame {
+  const error = new AppError(code, text).toBody();
+  const { type, id, actor, actorId } = message;
+  if (type === 'rpc') {
+    return { kind: 'refused-rpc', id: typeof id === 'string' || Number.isFinite(id) ? (id as CallId) : null, error };
+  }
+  if (typeof type !== 'string') return { kind: 'ignored' };
+  const re = {
+    type,
+    ...(typeof actor === 'string' ? { actor } : {}),
+    ...(typeof actorId === 'string' ? { actorId } : {}),
+  };
+  return { kind: 'refused', re, error };
+}

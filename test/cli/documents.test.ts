@@ -1,0 +1,36 @@
+/** What the documents list must be what the program has. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { commands } from '../../src/cli/command-line.ts';
+import { exitCodes } from '../../src/cli/exit-codes.ts';
+import { flagOf, settingNames, settingOf } from '../../src/host/config-settings.ts';
+import { defaultLimits } from '../../src/protocol/limits.ts';
+
+const read = (path: string) => readFileSync(join(import.meta.dirname, '../..', path), 'utf8');
+
+test('docs/configuration.md lists every setting with its flag', () => {
+  const text = read('docs/configuration.md');
+  for (const name of settingNames) {
+    const variable = settingOf(name).flagOnly ? '' : `\`${name}\` `;
+    expect(text).toContain(`| ${variable}| \`${flagOf(name)}\` |`);
+  }
+});
+
+test('docs/configuration.md lists every limit with its default, and no other', () => {
+  const listed = [...read('docs/configuration.md').matchAll(/^\| `([a-z]\w+)` \| (\d+) \|/gm)].map(
+    ([, name, value]) => [name, Number(value)],
+  );
+  expect(Object.fromEntries(listed)).toEqual(defaultLimits);
+});
+
+test('docs/cli.md explains every command and every exit code', () => {
+  const text = read('docs/cli.md');
+  for (const { name } of commands) expect(text).toContain(`\n## ${name}\n`);
+  for (const code of Object.values(exitCodes)) expect(text).toContain(`\n| ${code} |`);
+});
+
+test('the changelog knows this version', () => {
+  const { version } = JSON.parse(read('package.json')) as { version: string };
+  expect(read('CHANGELOG.md')).toContain(version);
+});
