@@ -10,8 +10,7 @@ import { Phase } from '../src/host/phase.ts';
 import { answerMain } from '../src/host/thread.ts';
 import { gatewayLink } from '../src/transport/embedded.ts';
 
-export interface GatewayData
-  extends Pick<GatewayOptions, 'index' | 'host' | 'port' | 'exclusivePort' | 'config' | 'devSecret'> {
+export interface GatewayData extends Pick<GatewayOptions, 'index' | 'host' | 'exclusivePort' | 'config' | 'devSecret'> {
   readonly devRoot?: string;
   readonly ports: readonly MessagePort[];
   readonly phase: SharedArrayBuffer;
@@ -22,9 +21,10 @@ const { devRoot, ports, phase, log, ...options } = workerData as GatewayData;
 let gateway: Gateway | undefined;
 
 answerMain({
-  async start() {
+  async start(port) {
     gateway = await startGateway({
       ...options,
+      port: port as number,
       ...(devRoot === undefined ? {} : { devFiles: devFiles(devRoot) }),
       link: gatewayLink(ports),
       phase: new Phase(phase),

@@ -12,7 +12,7 @@ import type { Config } from '../host/config.ts';
 import { Lifecycle, type Step } from '../host/lifecycle.ts';
 import type { Logger, LogOptions } from '../host/log.ts';
 import { Phase } from '../host/phase.ts';
-import { Thread } from '../host/thread.ts';
+import { Thread, ThreadError } from '../host/thread.ts';
 import { DataDirLock } from '../storage/lock.ts';
 import { layCables } from '../transport/embedded.ts';
 import { startAdmin } from './admin.ts';
@@ -113,7 +113,6 @@ class Server {
       const data = {
         index,
         host: config.host,
-        port: config.port,
         exclusivePort: config.gateways === 1,
         config: { dev: config.dev, allowedOrigins: config.allowedOrigins, auth: config.auth, limits },
         devSecret,
@@ -150,11 +149,14 @@ class Server {
 
   async #listen(): Promise<void> {
     try {
-      for (const gateway of this.#gateways) this.#port = (await gateway.ask<{ port: number }>('start')).port;
+      // The first takes the port, a free one if need be; the others share it.
+      this.#port = this.#config.port;
+      for (const gateway of this.#gateways)
+        this.#port = (await gateway.ask<{ port: number }>('start', this.#port)).port;
       const { adminPort } = this.#config;
       if (adminPort !== undefined) this.#closeAdmin = await startAdmin(adminPort, this.#phase);
     } catch (error) {
-      throw startError(error, exitCodes.portInUse);
+      throw startError(error, isConfigError(error) ? exitCodes.config : exitCodes.portInUse);
     }
   }
 
@@ -198,6 +200,11 @@ class Server {
 
 async function each(threads: readonly Thread[], question: string, argument?: unknown): Promise<void> {
   await Promise.all(threads.map((thread) => thread.ask(question, argument)));
+}
+
+/** A gateway that cannot listen says ListenError; whatever else stops it is about keys and algorithms. */
+function isConfigError(error: unknown): boolean {
+  return error instanceof ThreadError && error.kind !== 'ListenError';
 }
 
 function startError(error: unknown, exitCode: ExitCode): CommandError {

@@ -92,10 +92,15 @@ export function answerMain(answers: Readonly<Record<string, (argument: unknown) 
       if (handler === undefined) throw new Error(`no answer to "${asked.question}" in this thread`);
       reply.value = await handler(asked.argument);
     } catch (error) {
-      const hint = error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? error.hint : undefined;
-      reply.error = { message: error instanceof Error ? error.message : String(error), hint };
+      reply.error = told(error);
     }
     port.postMessage(reply);
   };
   port.on('message', (asked: Asked) => void answer(asked));
+}
+
+function told(error: unknown): NonNullable<Answer['error']> {
+  if (!(error instanceof Error)) return { kind: 'Error', message: String(error), hint: undefined };
+  const hint = 'hint' in error && typeof error.hint === 'string' ? error.hint : undefined;
+  return { kind: error.name, message: error.message, hint };
 }
