@@ -1,0 +1,147 @@
+/**
+ * One open WebSocket: what may be sent to it and when it has to go.
+ *
+ * Invariants: nothing touches the socket after `close` or `end`; uWebSockets throws then · a reply is never dropped
+ * silently: a client that reads too slowly gets 4408 and nothing after it (P9) · messages of one tick leave under one
+ * cork, in order.
+ */
+import type { WebSocket } from 'uWebSockets.js';
+import type { ErrorBody } from '../protocol/errors.ts';
+import type { Limits } from '../protocol/limits.ts';
+import { closeCodes, type ServerMessage } from '../protocol/messages.ts';
+import type { Refused } from '../protocol/decode.ts';
+import type { Principal } from './auth.ts';
+import { TokenBucket } from './rate-limit.ts';
+import type { Session } from './session.ts';
+
+/** What rides on each uWebSockets socket: set at the upgrade, completed when the socket opens. */
+export interface SocketData {
+  readonly principal: Principal;
+  /** Did the client ask for `fermata.v1`? */
+  readonly additions: boolean;
+  connection: Connection | undefined;
+}
+
+/** Refusals, in multiples of the burst, after which a client that does not slow down is closed. */
+const refusedBurstsMax = 10;
+
+export class Connection {
+  readonly session: Session;
+  readonly additions: boolean;
+  /** Wall clock; moves when the client renews its token. */
+  expiresMs: number;
+  /** Keys of the topics it has joined. Written by the outlet. */
+  readonly topics = new Set<string>();
+  readonly #limits: Limits;
+  readonly #messages: TokenBucket;
+  readonly #refusals: TokenBucket;
+  #ws: WebSocket<SocketData> | undefined;
+  #outbox: string[] = [];
+
+  constructor(ws: WebSocket<SocketData>, session: Session, limits: Limits, nowMs: number) {
+    const { principal, additions } = ws.getUserData();
+    const { messagesPerSecond, messagesBurst } = limits;
+    this.#ws = ws;
+    this.session = session;
+    this.additions = additions;
+    this.expiresMs = principal.expiresMs;
+    this.#limits = limits;
+    this.#messages = new TokenBucket(messagesPerSecond, messagesBurst, nowMs);
+    this.#refusals = new TokenBucket(messagesPerSecond, messagesBurst * refusedBurstsMax, nowMs);
+  }
+
+  get open(): boolean {
+    return this.#ws !== undefined;
+  }
+
+  get bufferedBytes(): number {
+    return this.#ws?.getBufferedAmount() ?? 0;
+  }
+
+  /** Milliseconds to wait when the client sends too much, 0 when its message may pass. Ends clients that go on and on. */
+  throttle(nowMs: number): number {
+    if (this.#messages.take(nowMs)) return 0;
+    if (!this.#refusals.take(nowMs)) this.end(closeCodes.rateLimited, 'rate limit');
+    return Math.max(1, this.#messages.waitMs);
+  }
+
+  /** Sends at once. */
+  send(text: string): void {
+    if (this.#ws === undefined || this.endIfSlow()) return;
+    if (this.#ws.send(text) === dropped) this.end(closeCodes.tooSlow, 'too slow');
+  }
+
+  sendMessage(message: ServerMessage): void {
+    this.send(JSON.stringify(message));
+  }
+
+  /** Refusals that belong to no rpc exist only for clients that know the frame. */
+  sendRefusal(re: Refused | undefined, error: ErrorBody): void {
+    if (!this.additions) return;
+    const { code, message, retryable, retryAfterMs } = error;
+    const after = retryAfterMs === undefined ? {} : { retryAfterMs };
+    this.sendMessage({ type: 'error', ...(re === undefined ? {} : { re }), code, message, retryable, ...after });
+  }
+
+  /** Keeps the text for `flush`. True when it is the first one kept. */
+  queue(text: string): boolean {
+    if (this.#ws === undefined) return false;
+    return this.#outbox.push(text) === 1;
+  }
+
+  flush(): void {
+    const texts = this.#outbox;
+    const ws = this.#ws;
+    if (texts.length === 0) return;
+    this.#outbox = [];
+    if (ws === undefined) return;
+    if (texts.length === 1) this.send(texts[0]!);
+    else ws.cork(() => this.#sendAll(texts));
+  }
+
+  #sendAll(texts: readonly string[]): void {
+    const bytesMax = this.#limits.socketBufferBytesMax;
+    let room = 0;
+    for (const text of texts) {
+      // The buffer is asked again only when it may be full: the question costs as much as a short message.
+      if (room <= 0 && this.endIfSlow()) return;
+      if (room <= 0) room = bytesMax - this.bufferedBytes;
+      if (this.#ws === undefined) return;
+      if (this.#ws.send(text) === dropped) {
+        this.end(closeCodes.tooSlow, 'too slow');
+        return;
+      }
+      room -= text.length;
+    }
+  }
+
+  /** Ends the connection when too much waits for it. True when it is closed. */
+  endIfSlow(): boolean {
+    if (this.bufferedBytes > this.#limits.socketBufferBytesMax) this.end(closeCodes.tooSlow, 'too slow');
+    return this.#ws === undefined;
+  }
+
+  joinTopic(topic: string): void {
+    this.#ws?.subscribe(topic);
+  }
+
+  leaveTopic(topic: string): void {
+    this.#ws?.unsubscribe(topic);
+  }
+
+  /** Sends what is buffered, then a close frame. uWebSockets calls the close handler before this returns. */
+  end(code: number, reason: string): void {
+    const ws = this.#ws;
+    this.#ws = undefined;
+    ws?.end(code, reason);
+  }
+
+  /** The socket is gone. */
+  closed(): void {
+    this.#ws = undefined;
+    this.#outbox = [];
+  }
+}
+
+/** What `send` returns when the backpressure limit made it drop the message. */
+const dropped = 2;

@@ -1,0 +1,135 @@
+/**
+ * One HTTP request and its one answer. Owns the `HttpResponse` from the first line of the handler on: after an abort or
+ * an answer nothing touches it again, because uWebSockets ends the process over that.
+ *
+ * Answers larger than the cork buffer may stay in user space for a while; `Unsent` counts those, so that a shutdown can
+ * wait for them.
+ */
+import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js';
+import { AppError, type ErrorBody, statusOf } from '../protocol/errors.ts';
+import { apiHeaders, type Headers, statusLine } from './headers.ts';
+
+/** Answers that were begun and have not left user space. One per gateway. */
+export class Unsent {
+  count = 0;
+}
+
+export interface ExchangeOptions {
+  /** Close the connection after each answer: the process is going away. */
+  readonly closing: boolean;
+  readonly unsent: Unsent;
+}
+
+/** Up to here `end` copies into the socket in one go. */
+const wholeBytesMax = 64 * 1024;
+
+export class Exchange {
+  /** Lower case. */
+  readonly method: string;
+  readonly path: string;
+  /** Added to the answer whatever it is: CORS, for example. */
+  extraHeaders: Headers = [];
+  readonly #res: HttpResponse;
+  readonly #options: ExchangeOptions;
+  #open = true;
+  #sending = false;
+
+  constructor(res: HttpResponse, req: HttpRequest, options: ExchangeOptions) {
+    this.method = req.getMethod();
+    this.path = req.getUrl();
+    this.#res = res;
+    this.#options = options;
+    res.onAborted(() => {
+      this.#open = false;
+      this.#sent();
+    });
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** Reads the body; more than `bytesMax` is answered here and `done` is not called. */
+  readBody(bytesMax: number, done: (body: Buffer) => void): void {
+    let gathered: Buffer[] = [];
+    let bytes = 0;
+    this.#res.onData((chunk, isLast) => {
+      if (!this.#open) return;
+      bytes += chunk.byteLength;
+      if (bytes > bytesMax) {
+        gathered = [];
+        this.fail(new AppError('TOO_LARGE', `A body may have at most ${bytesMax} bytes`).toBody(), { close: true });
+        return;
+      }
+      // The chunk's memory is taken back when this handler returns.
+      gathered.push(Buffer.from(new Uint8Array(chunk)));
+      if (isLast) done(gathered.length === 1 ? gathered[0]! : Buffer.concat(gathered));
+    });
+  }
+
+  json(status: number, body: string, headers: Headers = []): void {
+    this.answer(status, body, [...apiHeaders, ['Content-Type', 'application/json'], ...headers]);
+  }
+
+  fail(error: ErrorBody, options: { status?: number; headers?: Headers; close?: boolean } = {}): void {
+    const headers: [string, string][] = [];
+    if (error.retryAfterMs !== undefined) headers.push(['Retry-After', String(Math.ceil(error.retryAfterMs / 1000))]);
+    if (error.code === 'UNAUTHORIZED') headers.push(['WWW-Authenticate', 'Bearer']);
+    this.answer(
+      options.status ?? statusOf(error.code),
+      JSON.stringify({ error }),
+      [...apiHeaders, ['Content-Type', 'application/json'], ...headers, ...(options.headers ?? [])],
+      options.close,
+    );
+  }
+
+  /** Does nothing after an abort or an earlier answer. */
+  answer(status: number, body: string | Buffer, headers: Headers, close = false): void {
+    if (!this.#open) return;
+    this.#open = false;
+    const res = this.#res;
+    const closing = close || this.#options.closing;
+    res.cork(() => {
+      res.writeStatus(statusLine(status));
+      for (const [name, value] of headers) res.writeHeader(name, value);
+      for (const [name, value] of this.extraHeaders) res.writeHeader(name, value);
+      if (status === 204 || status === 304) res.endWithoutBody(undefined, closing);
+      else if (this.method === 'head') res.endWithoutBody(Buffer.byteLength(body), closing);
+      else if (body.length <= wholeBytesMax) res.end(body, closing);
+      else this.#stream(Buffer.from(body), closing);
+    });
+  }
+
+  /** Answers with 101 and hands the socket on. Does nothing after an abort. */
+  upgrade(data: object, key: string, protocol: string, extensions: string, context: us_socket_context_t): void {
+    if (!this.#open) return;
+    this.#open = false;
+    const res = this.#res;
+    res.cork(() => res.upgrade(data, key, protocol, extensions, context));
+  }
+
+  #stream(body: Buffer, closing: boolean): void {
+    const res = this.#res;
+    // `end` closes by itself, `tryEnd` cannot: the client is asked to.
+    if (closing) res.writeHeader('Connection', 'close');
+    this.#sending = true;
+    this.#options.unsent.count += 1;
+    const start = res.getWriteOffset();
+    const [, done] = res.tryEnd(body, body.length);
+    if (done) {
+      this.#sent();
+      return;
+    }
+    res.onWritable((offset) => {
+      const [ok, finished] = res.tryEnd(body.subarray(offset - start), body.length);
+      if (finished) this.#sent();
+      return ok;
+    });
+  }
+
+  #sent(): void {
+    if (!this.#sending) return;
+    this.#sending = false;
+    this.#options.unsent.count -= 1;
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * The gateway: one thread that owns sockets, and knows shards only as numbers behind a link.
+ *
+ *   client ⇄ socket.ts, http.ts ── intake.ts ──▶ link ──▶ shard
+ *                 ▲                                          │
+ *                 └────────── outlet.ts ◀── link ◀───────────┘        pending.ts: who waits
+ *
+ * This file joins the parts and owns the listener, the second hand, and the way down: stopListening, announceShutdown,
+ * settled, close, in that order. Each of them may be called twice.
+ */
+import { App, us_listen_socket_close, us_socket_local_port, type us_listen_socket } from 'uWebSockets.js';
+import type { Clock } from '../host/clock.ts';
+import type { Config } from '../host/config.ts';
+import type { Logger } from '../host/log.ts';
+import type { Phase } from '../host/phase.ts';
+import { closeCodes } from '../protocol/messages.ts';
+import type { GatewayLink } from '../transport/contract.ts';
+import { Admission } from './admission.ts';
+import { createVerifier } from './auth.ts';
+import type { Connection, SocketData } from './connection.ts';
+import { Unsent } from './exchange.ts';
+import { type DevFiles, httpHandler } from './http.ts';
+import { Intake } from './intake.ts';
+import { listen } from './listen.ts';
+import { Origins } from './origin.ts';
+import { Outlet } from './outlet.ts';
+import { Pending } from './pending.ts';
+import { Principals } from './principals.ts';
+import { socketBehavior } from './socket.ts';
+import { upgradeHandler } from './upgrade.ts';
+
+export interface GatewayOptions {
+  readonly index: number;
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** False when several gateways share the port. */
+  readonly exclusivePort: boolean;
+  readonly config: Pick<Config, 'dev' | 'allowedOrigins' | 'auth' | 'limits'>;
+  /** Verifies development tokens when no secret is configured. */
+  readonly devSecret?: string;
+  readonly link: GatewayLink;
+  readonly phase: Phase;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly devFiles?: DevFiles;
+}
+
+export interface GatewayCounts {
+  readonly sockets: number;
+  readonly calls: number;
+  readonly tenants: number;
+  readonly httpPrincipals: number;
+  readonly topics: number;
+}
+
+export interface Gateway {
+  readonly port: number;
+  /** Takes no new connections; open ones stay. */
+  stopListening(): void;
+  /** Tells every client to come back after a while of its own, so that they do not all come at once. */
+  announceShutdown(reconnectMsMax: number): void;
+  /** Settles when no call is pending: every answer was handed to its socket. */
+  settled(): Promise<void>;
+  /**
+   * Waits until every reply has left user space, at most `flushMsMax`; then ends the sockets with 1012 and closes all.
+   * The link stays its owner's.
+   */
+  close(flushMsMax: number): Promise<void>;
+  counts(): GatewayCounts;
+}
+
+/** @throws Error when the keys are unusable or the address cannot be listened on */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { config, link, phase, clock } = options;
+  const { limits, auth, dev } = config;
+  const log = options.log.child({ gateway: options.index });
+  const verify = await createVerifier(auth, dev ? options.devSecret : undefined, clock, log);
+  const admission = new Admission(verify, dev);
+  const origins = new Origins(config.allowedOrigins, dev);
+  const pending = new Pending(link.shards);
+  const intake = new Intake(link, pending, limits, clock);
+  const principals = new Principals(admission, intake, clock, limits.httpPrincipalsMax);
+  const connections = new Map<number, Connection>();
+  const unsent = new Unsent();
+  const exchange = {
+    unsent,
+    get closing() {
+      return phase.name === 'draining';
+    },
+  };
+  const app = App();
+  const outlet = new Outlet(app, pending, intake, connections);
+  const upgrade = upgradeHandler({
+    phase,
+    origins,
+    admission,
+    queryToken: auth.queryToken,
+    socketsMax: limits.socketsMax,
+    sockets: () => connections.size,
+    exchange,
+  });
+  app.ws<SocketData>('/ws', socketBehavior({ connections, intake, outlet, upgrade, verify, phase, limits, clock }));
+  app.any('/*', httpHandler({ phase, origins, intake, principals, limits, devFiles: options.devFiles, exchange }));
+  link.onFrame((frame, shard) => outlet.receive(frame, shard));
+
+  let listener: us_listen_socket | undefined = await listen(app, options);
+  const port = us_socket_local_port(listener);
+  const secondHand = setInterval(tick, 1000);
+  let closing: Promise<void> | undefined;
+
+  return {
+    port,
+    stopListening,
+    announceShutdown(reconnectMsMax) {
+      for (const connection of connections.values()) {
+        const reconnectInMs = Math.floor(clock.random() * reconnectMsMax);
+        connection.sendMessage({ type: 'server:shutdown', reason: 'deployment', reconnectInMs });
+      }
+    },
+    settled: () => pending.settled(),
+    close: (flushMsMax) => (closing ??= close(flushMsMax)),
+    counts: () => ({
+      sockets: connections.size,
+      calls: pending.size,
+      tenants: intake.tenants,
+      httpPrincipals: principals.size,
+      topics: outlet.topics,
+    }),
+  };
+
+  function stopListening(): void {
+    if (listener !== undefined) us_listen_socket_close(listener);
+    listener = undefined;
+  }
+
+  /** One sweep per second instead of a timer per socket: none can be too long for setTimeout. */
+  function tick(): void {
+    const nowMs = clock.now();
+    for (const connection of connections.values()) {
+      if (connection.expiresMs <= nowMs) connection.end(closeCodes.unauthorized, 'token expired');
+    }
+    principals.sweep(nowMs);
+    outlet.sweep();
+  }
+
+  async function close(flushMsMax: number): Promise<void> {
+    stopListening();
+    const untilMs = clock.monotonic() + flushMsMax;
+    while (isBuffered() && clock.monotonic() < untilMs) await delay(flushPollMs);
+    clearInterval(secondHand);
+    const lingers = connections.size > 0;
+    for (const connection of connections.values()) connection.end(closeCodes.restart, 'restart');
+    // Closing a socket that still has something to read resets it, and a reset can overtake the last bytes.
+    if (lingers) await delay(lingerMs);
+    app.close();
+  }
+
+  function isBuffered(): boolean {
+    if (unsent.count > 0) return true;
+    for (const connection of connections.values()) if (connection.bufferedBytes > 0) return true;
+    return false;
+  }
+}
+
+const flushPollMs = 5;
+const lingerMs = 50;
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}

@@ -1,0 +1,141 @@
+/**
+ * The way out: records from the shards become messages on sockets and HTTP answers.
+ *
+ *   link ──▶ decodeOutbound ── K, E ──▶ whoever waits · M ──▶ one connection · P ──▶ everybody in a topic
+ *
+ * What goes to one connection keeps its order. Messages are gathered per connection and flushed when the frame ends, so
+ * that each socket gets one cork per frame. A topic with few members is served the same way; a larger one by
+ * `app.publish`, which encodes once for all, after its members' earlier messages were flushed.
+ *
+ * Published bytes bypass the connection's own check for slow readers, so the members of topics are swept for them:
+ * every `sweepBytes` published, and with the gateway's second hand.
+ */
+import type { TemplatedApp } from 'uWebSockets.js';
+import { decodeOutbound, type OutboundOp } from '../protocol/envelope.ts';
+import type { ErrorBody } from '../protocol/errors.ts';
+import type { Connection } from './connection.ts';
+import type { Intake } from './intake.ts';
+import type { Pending } from './pending.ts';
+
+/** From this many members on, publishing beats sending to each. */
+const publishMembersMin = 16;
+const sweepBytes = 256 * 1024;
+
+export class Outlet {
+  readonly #app: TemplatedApp;
+  readonly #pending: Pending;
+  readonly #intake: Intake;
+  readonly #connections: ReadonlyMap<number, Connection>;
+  readonly #topics = new Map<string, Set<Connection>>();
+  #unflushed: Connection[] = [];
+  #publishedBytes = 0;
+
+  constructor(app: TemplatedApp, pending: Pending, intake: Intake, connections: ReadonlyMap<number, Connection>) {
+    this.#app = app;
+    this.#pending = pending;
+    this.#intake = intake;
+    this.#connections = connections;
+  }
+
+  get topics(): number {
+    return this.#topics.size;
+  }
+
+  receive(frame: string, shard: number): void {
+    decodeOutbound(frame, (op, a, b, c, body) => this.#handle(shard, op, a, b, c, body));
+    this.#flush();
+    this.#pending.wakeIfIdle();
+  }
+
+  /** For replies: one message to one connection, in order with everything else of this frame. */
+  queue(connection: Connection, text: string): void {
+    if (connection.queue(text)) this.#unflushed.push(connection);
+  }
+
+  /** The connection is closed: it leaves its topics. uWebSockets has done so already. */
+  forget(connection: Connection): void {
+    for (const topic of connection.topics) this.#leave(topic, connection);
+    connection.topics.clear();
+  }
+
+  /** Ends the members of topics that read too slowly. */
+  sweep(): void {
+    this.#publishedBytes = 0;
+    for (const connection of this.#connections.values()) if (connection.topics.size > 0) connection.endIfSlow();
+  }
+
+  #handle(shard: number, op: OutboundOp, a: number, b: number, c: number, body: string): void {
+    switch (op) {
+      case 'K':
+      case 'E':
+        return this.#answer(op, a, b, c, body);
+      case 'M':
+        return this.#message(this.#connections.get(a), b === 1, body);
+      case 'S':
+        return this.#join(`${shard}.${b}`, this.#connections.get(a));
+      case 'U':
+        return this.#unsubscribe(`${shard}.${b}`, this.#connections.get(a));
+      case 'P':
+        return this.#publish(`${shard}.${a}`, body);
+    }
+  }
+
+  #answer(op: 'K' | 'E', call: number, durable: number, seq: number, body: string): void {
+    const entry = this.#pending.take(call);
+    if (entry === undefined) return;
+    if (op === 'K') entry.waiter.ok(body, durable === 1, seq);
+    else entry.waiter.failed(JSON.parse(body) as ErrorBody);
+    this.#intake.answered(entry.session);
+  }
+
+  #message(connection: Connection | undefined, additionsOnly: boolean, text: string): void {
+    if (connection === undefined || (additionsOnly && !connection.additions)) return;
+    this.queue(connection, text);
+  }
+
+  #join(topic: string, connection: Connection | undefined): void {
+    if (connection === undefined) return;
+    const members = this.#topics.get(topic) ?? new Set();
+    this.#topics.set(topic, members.add(connection));
+    connection.topics.add(topic);
+    connection.joinTopic(topic);
+  }
+
+  #unsubscribe(topic: string, connection: Connection | undefined): void {
+    if (connection === undefined) return;
+    connection.topics.delete(topic);
+    connection.leaveTopic(topic);
+    this.#leave(topic, connection);
+  }
+
+  #leave(topic: string, connection: Connection): void {
+    const members = this.#topics.get(topic);
+    members?.delete(connection);
+    if (members?.size === 0) this.#topics.delete(topic);
+  }
+
+  #publish(topic: string, text: string): void {
+    const members = this.#topics.get(topic);
+    if (members === undefined) return;
+    if (members.size < publishMembersMin) {
+      for (const member of members) this.queue(member, text);
+      return;
+    }
+    for (const member of members) member.flush();
+    this.#app.publish(topic, text);
+    this.#countPublished(text.length);
+  }
+
+  #countPublished(bytes: number): void {
+    const before = this.#publishedBytes;
+    this.#publishedBytes += bytes;
+    // uWebSockets hands published messages to the sockets when the loop turns; their buffers are known after that.
+    if (before < sweepBytes && this.#publishedBytes >= sweepBytes) setImmediate(() => this.sweep());
+  }
+
+  #flush(): void {
+    const connections = this.#unflushed;
+    this.#unflushed = [];
+    for (const connection of connections) connection.flush();
+  }
+}

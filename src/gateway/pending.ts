@@ -1,0 +1,71 @@
+/**
+ * Who waits for which call, and how many do: per connection, per tenant, per shard. The counts are the bounds of P10.
+ *
+ * Invariant: each entry raises three counts and lowers the same three when its answer comes, whether or not anybody
+ * still listens; so all of them are 0 when nothing is pending.
+ */
+import type { ErrorBody } from '../protocol/errors.ts';
+import type { Session } from './session.ts';
+
+/** Gets the one answer to a call. */
+export interface Waiter {
+  /** `result` is JSON text, '' for undefined; `seq` is the number of the state, for reads. */
+  ok(result: string, durable: boolean, seq: number): void;
+  failed(error: ErrorBody): void;
+}
+
+interface Entry {
+  readonly waiter: Waiter;
+  readonly session: Session;
+  readonly shard: number;
+}
+
+export class Pending {
+  readonly shardCalls: number[];
+  readonly #entries = new Map<number, Entry>();
+  #nextCall = 1;
+  #idle: (() => void)[] = [];
+
+  constructor(shards: number) {
+    this.shardCalls = Array.from({ length: shards }, () => 0);
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** The call's number, unique for the gateway's life. */
+  add(waiter: Waiter, session: Session, shard: number): number {
+    const call = this.#nextCall++;
+    this.#entries.set(call, { waiter, session, shard });
+    session.calls += 1;
+    session.load.calls += 1;
+    this.shardCalls[shard]! += 1;
+    return call;
+  }
+
+  /** The entry of an answered call, or undefined when it was answered before. */
+  take(call: number): Entry | undefined {
+    const entry = this.#entries.get(call);
+    if (entry === undefined) return undefined;
+    this.#entries.delete(call);
+    entry.session.calls -= 1;
+    entry.session.load.calls -= 1;
+    this.shardCalls[entry.shard]! -= 1;
+    return entry;
+  }
+
+  /** Settles when no call is pending. */
+  settled(): Promise<void> {
+    if (this.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Called after the answers of a frame were handed on. */
+  wakeIfIdle(): void {
+    if (this.size > 0 || this.#idle.length === 0) return;
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const resolve of idle) resolve();
+  }
+}

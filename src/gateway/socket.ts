@@ -1,0 +1,182 @@
+/**
+ * The life of a WebSocket, as uWebSockets tells it: open, message, dropped, close. Each message is decoded once, judged
+ * here and handed to the intake; nothing is computed on this thread for a client beyond that.
+ */
+import type { WebSocket, WebSocketBehavior } from 'uWebSockets.js';
+import type { Clock } from '../host/clock.ts';
+import type { Phase } from '../host/phase.ts';
+import { type ClientFrame, decodeFrame } from '../protocol/decode.ts';
+import { AppError, type ErrorBody } from '../protocol/errors.ts';
+import type { Limits } from '../protocol/limits.ts';
+import { closeCodes, errorResult, okResult } from '../protocol/messages.ts';
+import type { Verify } from './auth.ts';
+import { Connection, type SocketData } from './connection.ts';
+import type { Intake } from './intake.ts';
+import type { Outlet } from './outlet.ts';
+import type { Waiter } from './pending.ts';
+import { bodyOf, draining, type UpgradeHandler } from './upgrade.ts';
+
+export interface SocketOptions {
+  readonly connections: Map<number, Connection>;
+  readonly intake: Intake;
+  readonly outlet: Outlet;
+  readonly upgrade: UpgradeHandler;
+  readonly verify: Verify;
+  readonly phase: Phase;
+  readonly limits: Limits;
+  readonly clock: Clock;
+}
+
+type Rpc = Extract<ClientFrame, { kind: 'rpc' }>;
+type Subscription = Extract<ClientFrame, { kind: 'subscription' }>;
+
+export function socketBehavior(options: SocketOptions): WebSocketBehavior<SocketData> {
+  const { connections, intake, outlet, phase, limits, clock } = options;
+  const { frameBytesMax, connectionCallsMax } = limits;
+  return {
+    upgrade: options.upgrade,
+    // uWebSockets drops the line on larger messages without a close frame (1006). Up to twice the bound we still read
+    // them and can say 1009.
+    maxPayloadLength: limits.frameBytesMax * 2,
+    // Our own check ends slow readers at socketBufferBytesMax. This one is behind it, with room for what one turn may
+    // add at once, because past it even the close frame would be dropped.
+    maxBackpressure: limits.socketBufferBytesMax * 2 + Math.max(limits.stateBytesMax, limits.resultBytesMax),
+    idleTimeout: limits.socketIdleS,
+    sendPingsAutomatically: true,
+
+    open(ws) {
+      const data = ws.getUserData();
+      const session = intake.openSession(data.principal, 'ws');
+      const connection = new Connection(ws, session, limits, clock.monotonic());
+      data.connection = connection;
+      connections.set(session.number, connection);
+      const { clientId } = session.info;
+      connection.sendMessage({
+        type: 'welcome',
+        clientId,
+        ...(connection.additions ? { server: 'fermata', limits: { frameBytesMax, connectionCallsMax } } : {}),
+      });
+    },
+
+    message(ws, bytes, isBinary) {
+      const connection = connectionOf(ws);
+      if (connection === undefined || !connection.open) return;
+      if (bytes.byteLength > limits.frameBytesMax) return connection.end(closeCodes.tooBig, 'frame too big');
+      if (isBinary) return breakOff(connection, 'Frames must be text');
+      const text = Buffer.from(bytes).toString('utf8');
+      handle(connection, decodeFrame(text, limits.depthMax), text.length);
+    },
+
+    dropped(ws) {
+      connectionOf(ws)?.end(closeCodes.tooSlow, 'too slow');
+    },
+
+    close(ws) {
+      const connection = connectionOf(ws);
+      if (connection === undefined || !connections.delete(connection.session.number)) return;
+      connection.closed();
+      outlet.forget(connection);
+      intake.endSession(connection.session);
+    },
+  };
+
+  function handle(connection: Connection, frame: ClientFrame, chars: number): void {
+    if (frame.kind === 'broken') return breakOff(connection, frame.message);
+    const retryAfterMs = connection.throttle(clock.monotonic());
+    if (retryAfterMs > 0) return refuse(connection, frame, rateLimited(retryAfterMs));
+    switch (frame.kind) {
+      case 'rpc':
+        return call(connection, frame, chars);
+      case 'subscription':
+        return subscribe(connection, frame);
+      case 'auth':
+        void renew(connection, frame.token);
+        return;
+      case 'ping':
+        return connection.sendMessage({ type: 'pong' });
+      case 'refused-rpc':
+        return connection.send(errorResult(frame.id, frame.error, connection.additions));
+      case 'refused':
+        return connection.sendRefusal(frame.re, frame.error);
+      case 'ignored':
+        return;
+    }
+  }
+
+  function call(connection: Connection, frame: Rpc, chars: number): void {
+    const { id, actor, actorId, method, key, deadlineMs, input } = frame;
+    const refusal =
+      phase.name === 'draining'
+        ? draining
+        : intake.call(
+            connection.session,
+            { actor, actorId, method, key, deadlineMs, input, chars },
+            new RpcWaiter(connection, id, outlet),
+          );
+    if (refusal !== undefined) connection.send(errorResult(id, refusal, connection.additions));
+  }
+
+  function subscribe(connection: Connection, frame: Subscription): void {
+    if (frame.on && phase.name === 'draining') return refuse(connection, frame, draining);
+    intake.subscription(connection.session, frame.on, frame.actor, frame.actorId, frame.stream);
+  }
+
+  /** A new token for the old one. What shards were told of the session stays; only its end moves. */
+  async function renew(connection: Connection, token: string): Promise<void> {
+    try {
+      const { tenant, userId, expiresMs } = await options.verify(token);
+      const { info } = connection.session;
+      if (tenant !== info.tenant || userId !== info.userId)
+        return connection.end(closeCodes.forbidden, 'other subject');
+      connection.expiresMs = expiresMs;
+      connection.sendMessage({ type: 'auth:ok' });
+    } catch (error) {
+      connection.sendRefusal({ type: 'auth' }, bodyOf(error));
+    }
+  }
+}
+
+function connectionOf(ws: WebSocket<SocketData>): Connection | undefined {
+  return ws.getUserData().connection;
+}
+
+/** A client that does not speak the protocol. */
+function breakOff(connection: Connection, message: string): void {
+  connection.sendRefusal(undefined, new AppError('MALFORMED', message).toBody());
+  connection.end(closeCodes.malformed, 'malformed');
+}
+
+function rateLimited(retryAfterMs: number): ErrorBody {
+  return new AppError('RATE_LIMITED', 'Too many messages', { retryAfterMs }).toBody();
+}
+
+/** Says no to a frame in the way that its kind has for that. */
+function refuse(connection: Connection, frame: ClientFrame, error: ErrorBody): void {
+  if (frame.kind === 'rpc' || frame.kind === 'refused-rpc') {
+    connection.send(errorResult(frame.id, error, connection.additions));
+  } else if (frame.kind === 'subscription') {
+    const { type, actor, actorId } = frame;
+    connection.sendRefusal({ type, actor, actorId }, error);
+  } else if (frame.kind === 'refused') connection.sendRefusal(frame.re, error);
+}
+
+class RpcWaiter implements Waiter {
+  readonly #connection: Connection;
+  readonly #id: string;
+  readonly #outlet: Outlet;
+
+  constructor(connection: Connection, id: string, outlet: Outlet) {
+    this.#connection = connection;
+    this.#id = id;
+    this.#outlet = outlet;
+  }
+
+  ok(result: string, durable: boolean): void {
+    const additions = this.#connection.additions ? { durable } : undefined;
+    this.#outlet.queue(this.#connection, okResult(this.#id, result, additions));
+  }
+
+  failed(error: ErrorBody): void {
+    this.#outlet.queue(this.#connection, errorResult(this.#id, error, this.#connection.additions));
+  }
+}

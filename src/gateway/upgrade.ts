@@ -1,0 +1,87 @@
+/**
+ * From an HTTP request to a WebSocket: cheap checks first, the token last, nothing opened before all of them passed.
+ *
+ * Everything is read from the request before the first await, because it lives on the stack of this call; `Exchange`
+ * has an abort handler attached by then, because uWebSockets ends the process without one.
+ */
+import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js';
+import type { Phase } from '../host/phase.ts';
+import { AppError, type ErrorBody } from '../protocol/errors.ts';
+import { subprotocol } from '../protocol/messages.ts';
+import { type Admission, bearerToken, protocolToken } from './admission.ts';
+import type { Principal } from './auth.ts';
+import type { SocketData } from './connection.ts';
+import { Exchange, type ExchangeOptions } from './exchange.ts';
+import type { Origins } from './origin.ts';
+
+export interface UpgradeOptions {
+  readonly phase: Phase;
+  readonly origins: Origins;
+  readonly admission: Admission;
+  readonly queryToken: boolean;
+  readonly socketsMax: number;
+  /** Open sockets. */
+  readonly sockets: () => number;
+  readonly exchange: ExchangeOptions;
+}
+
+export type UpgradeHandler = (res: HttpResponse, req: HttpRequest, context: us_socket_context_t) => void;
+
+export function upgradeHandler(options: UpgradeOptions): UpgradeHandler {
+  /** Upgrades between their checks and their end; they count as sockets. */
+  let waiting = 0;
+
+  return (res, req, context) => {
+    const exchange = new Exchange(res, req, options.exchange);
+    const key = req.getHeader('sec-websocket-key');
+    const extensions = req.getHeader('sec-websocket-extensions');
+    const offered = req
+      .getHeader('sec-websocket-protocol')
+      .split(',')
+      .map((protocol) => protocol.trim());
+    const token =
+      bearerToken(req.getHeader('authorization')) ??
+      protocolToken(offered) ??
+      (options.queryToken ? req.getQuery('token') : undefined);
+
+    const refusal = refusalOf(req.getHeader('origin'));
+    if (refusal !== undefined) return exchange.fail(refusal);
+    const additions = offered.includes(subprotocol);
+    const finish = (principal: Principal): void => {
+      const data: SocketData = { principal, additions, connection: undefined };
+      exchange.upgrade(data, key, additions ? subprotocol : '', extensions, context);
+    };
+
+    try {
+      const admitted = options.admission.admit(token);
+      if (!(admitted instanceof Promise)) return finish(admitted);
+      waiting += 1;
+      void admitted
+        .then(finish, (error: unknown) => exchange.fail(bodyOf(error)))
+        .finally(() => {
+          waiting -= 1;
+        });
+    } catch (error) {
+      exchange.fail(bodyOf(error));
+    }
+  };
+
+  function refusalOf(origin: string): ErrorBody | undefined {
+    const phase = options.phase.name;
+    if (phase === 'starting') return starting;
+    if (phase === 'draining') return draining;
+    if (options.sockets() + waiting >= options.socketsMax) return full;
+    if (!options.origins.allows(origin)) return new AppError('FORBIDDEN', 'Origin not allowed').toBody();
+    return undefined;
+  }
+}
+
+/** The refusals of a whole process. */
+export const starting: ErrorBody = new AppError('OVERLOADED', 'Starting', { retryAfterMs: 1000 }).toBody();
+export const draining: ErrorBody = new AppError('DRAINING', 'Shutting down', { retryAfterMs: 1000 }).toBody();
+const full: ErrorBody = new AppError('OVERLOADED', 'Too many connections', { retryAfterMs: 5000 }).toBody();
+
+/** What a client hears of an error on the way in. */
+export function bodyOf(error: unknown): ErrorBody {
+  return error instanceof AppError ? error.toBody() : new AppError('INTERNAL', 'Internal error').toBody();
+}
