@@ -1,0 +1,25 @@
+/** Time and randomness of the client, from one place, so that a test can own both. */
+
+/** Gives up what was asked for; harmless when it is over. */
+export type Cancel = () => void;
+
+export interface Clock {
+  /** Monotonic milliseconds. */
+  now(): number;
+  /** 0 ≤ x < 1. */
+  random(): number;
+  after(delayMs: number, run: () => void): Cancel;
+}
+
+/** Timers hold a signed 32-bit number of milliseconds; anything longer would fire at once. */
+const delayMsMax = 2 ** 31 - 1;
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  random: () => Math.random(),
+  after(delayMs, run) {
+    if (delayMs > delayMsMax) return () => {};
+    const timer = setTimeout(run, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
