@@ -10,7 +10,9 @@ import type { Address } from '../protocol/address.ts';
 import type { ErrorBody } from '../protocol/errors.ts';
 
 /** How a call with a key ended. `ok` holds the result's JSON text, '' for undefined. */
-export type StoredOutcome = { readonly kind: 'ok'; readonly result: string } | { readonly kind: 'error'; readonly error: ErrorBody };
+export type StoredOutcome =
+  | { readonly kind: 'ok'; readonly result: string }
+  | { readonly kind: 'error'; readonly error: ErrorBody };
 
 export interface CallRecord {
   readonly key: string;

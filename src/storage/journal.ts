@@ -108,15 +108,21 @@ export class Journal {
     return rows;
   }
 
-  /** Unchecked, oldest first. @throws DamagedFileError when rows are missing */
+  /** Unchecked, oldest first. @throws DamagedFileError when rows are missing, or there that were deleted */
   *storedRows(afterJournalSeq: number): Iterable<StoredRow> {
-    assert(this.#file !== undefined, 'the journal is closed');
-    let last = Math.max(afterJournalSeq, this.#forgotten);
-    for (const row of this.#file.rows.iterate(last)) {
-      if (row.journalSeq !== last + 1) throw new DamagedFileError(`${this.path}: row ${last + 1} is missing`);
+    let last = this.#forgotten;
+    for (const row of this.#required().rows.iterate()) {
+      if (row.journalSeq !== last + 1)
+        throw new DamagedFileError(`${this.path}: row ${last + 1} is missing or out of place`);
       last = row.journalSeq;
-      yield row;
+      if (row.journalSeq > afterJournalSeq) yield row;
     }
+  }
+
+  /** Reads the whole structure of the file. For a start: rows can vanish by one flipped bit in a page's header. @throws DamagedFileError */
+  checkStructure(): void {
+    const result = this.#required().db.pragma('integrity_check(1)', { simple: true });
+    if (result !== 'ok') throw new DamagedFileError(`${this.path} fails SQLite's integrity check: ${String(result)}`);
   }
 
   /**
@@ -187,8 +193,17 @@ export class Journal {
   #load(): JournalFile {
     makeDirectory(dirname(this.path));
     const db = openFile(this.path, journalFormat, () => undefined)!;
-    const file = prepareAll(this.path, () => new JournalFile(db));
-    this.#forgotten = (file.readMark.get() as number | undefined) ?? 0;
+    let file: JournalFile;
+    let forgotten: unknown;
+    try {
+      file = prepareAll(this.path, () => new JournalFile(db));
+      forgotten = file.readMark.get();
+      if (typeof forgotten !== 'number') throw new DamagedFileError(`${this.path} has lost its mark`);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+    this.#forgotten = forgotten;
     const sizes = file.sizes.all(this.#forgotten);
     this.#forgetTo = this.#forgotten;
     this.#lastSeq = sizes.at(-1)?.journalSeq ?? this.#forgotten;
@@ -233,8 +248,8 @@ class JournalFile {
     this.mark = db.prepare("UPDATE marks SET value = ? WHERE name = 'forgotten'");
     this.countFlush = db.prepare("UPDATE marks SET value = value + 1 WHERE name = 'flushes'");
     this.readMark = db.prepare("SELECT value FROM marks WHERE name = 'forgotten'").pluck();
-    this.rows = db.prepare<[number], StoredRow>(
-      'SELECT journal_seq AS journalSeq, toc, toc_crc AS tocCrc, body, crc FROM rows WHERE journal_seq > ? ORDER BY journal_seq',
+    this.rows = db.prepare<[], StoredRow>(
+      'SELECT journal_seq AS journalSeq, toc, toc_crc AS tocCrc, body, crc FROM rows ORDER BY journal_seq',
     );
     this.sizes = db.prepare<[number], { journalSeq: number; bytes: number }>(
       'SELECT journal_seq AS journalSeq, octet_length(body) + octet_length(toc) AS bytes FROM rows WHERE journal_seq > ? ORDER BY journal_seq',

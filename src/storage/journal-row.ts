@@ -1,0 +1,108 @@
+/**
+ * A journal row: the entries of one commit, with a table of contents of its own.
+ *
+ * Body and contents carry a CRC each, seeded with the row's number, so that a row under another number is noticed too.
+ * Contents say how many entries of which actor lie in the body: when the body is damaged they still tell who is hit.
+ */
+import { crc32 } from 'node:zlib';
+import { type Address, addressKey } from '../protocol/address.ts';
+import type { JournalEntry } from './contract.ts';
+import { decodeEntry, encodeEntries, readParts } from './entry.ts';
+
+/** As it lies in the table. After damage a column may hold anything. */
+export interface StoredRow {
+  readonly journalSeq: number;
+  readonly toc: unknown;
+  readonly tocCrc: unknown;
+  readonly body: unknown;
+  readonly crc: unknown;
+}
+
+/** An actor whose acknowledged data is damaged or gone; `text` is what was found of it. */
+export interface Damage {
+  readonly address: Address;
+  readonly text: string;
+}
+
+export type RowCheck =
+  /** `body` holds the sound entries only. */
+  | { readonly kind: 'readable'; readonly body: string; readonly damage: readonly Damage[] }
+  /** Nobody can say whose entries were in it. */
+  | { readonly kind: 'unreadable' };
+
+export interface PackedRow {
+  readonly toc: string;
+  readonly tocCrc: number;
+  readonly body: string;
+  readonly crc: number;
+}
+
+export function packRow(journalSeq: number, entries: readonly JournalEntry[]): PackedRow {
+  const toc = contents(entries);
+  const body = encodeEntries(entries);
+  return { toc, tocCrc: sum(journalSeq, toc), body, crc: sum(journalSeq, body) };
+}
+
+export function checkRow({ journalSeq, toc, tocCrc, body, crc }: StoredRow): RowCheck {
+  if (typeof body === 'string' && sum(journalSeq, body) === crc) return { kind: 'readable', body, damage: [] };
+  if (typeof toc !== 'string' || sum(journalSeq, toc) !== tocCrc) return { kind: 'unreadable' };
+  return salvage(toc, typeof body === 'string' ? body : '');
+}
+
+/** Tenants that a damaged row still names, in either half. They may have no file yet. */
+export function tenantsNamed({ toc, body }: StoredRow): string[] {
+  const named: string[] = [];
+  if (typeof toc === 'string') for (const line of toc.split('\n')) named.push(line.split('\t')[1] ?? '');
+  if (typeof body !== 'string') return named;
+  for (const text of body.split('\n')) {
+    try {
+      named.push(readParts(text).tenant);
+    } catch {
+      // This entry names nobody.
+    }
+  }
+  return named;
+}
+
+/** One line per actor: count, tenant, type, id, joined by tabs. Names hold no control characters. */
+function contents(entries: readonly JournalEntry[]): string {
+  // By identity, which is cheap and usually right; an actor that appears under two objects has two lines, and they add up.
+  const counts = new Map<Address, number>();
+  for (const { address } of entries) counts.set(address, (counts.get(address) ?? 0) + 1);
+  let toc = '';
+  for (const [{ tenant, type, id }, count] of counts) {
+    toc += `${toc === '' ? '' : '\n'}${count}\t${tenant}\t${type}\t${id}`;
+  }
+  return toc;
+}
+
+/** Keeps the entries that are sound, and blames every actor that has fewer of them than the contents say. */
+function salvage(toc: string, body: string): RowCheck {
+  const missing = new Map<string, { address: Address; count: number; text: string }>();
+  for (const line of toc.split('\n')) {
+    const [count, tenant, type, id] = line.split('\t') as [string, string, string, string];
+    const address = { tenant, type, id };
+    const known = missing.get(addressKey(address)) ?? { address, count: 0, text: '' };
+    known.count += Number(count);
+    missing.set(addressKey(address), known);
+  }
+  const sound: string[] = [];
+  const broken: string[] = [];
+  for (const text of body.split('\n')) {
+    const decoded = decodeEntry(text);
+    if (decoded.kind === 'corrupt') {
+      broken.push(text);
+      continue;
+    }
+    const known = missing.get(addressKey(decoded.entry.address));
+    if (known !== undefined) known.count -= 1;
+    sound.push(text);
+  }
+  const damage: Damage[] = [];
+  for (const { address, count } of missing.values()) if (count !== 0) damage.push({ address, text: broken.join('\n') });
+  return { kind: 'readable', body: sound.join('\n'), damage };
+}
+
+function sum(journalSeq: number, text: string): number {
+  return crc32(text, journalSeq >>> 0);
+}

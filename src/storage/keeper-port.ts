@@ -1,0 +1,170 @@
+/**
+ * The keeper over a message port: the shard's side, and the keeper's.
+ *
+ *   shard ── [committed | load | outcome]* ──▶ keeper      one message per tick, an array of tuples, in order
+ *   shard ◀── [synced | quarantined | answer | refusal]* ── keeper
+ *
+ * Order within a port is the contract's promise: a question is answered from every row that was handed over before it.
+ * When the port closes, whoever still waits gets UNKNOWN; rows that were on their way lie in the journal and are replayed.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import type { Address } from '../protocol/address.ts';
+import { AppError } from '../protocol/errors.ts';
+import type { JournalRow, Keeper, LoadedActor, StoredOutcome } from './contract.ts';
+import type { KeeperCore } from './keeper.ts';
+
+type ToKeeper =
+  | readonly [op: 'committed', journalSeq: number, body: string]
+  | readonly [op: 'load', id: number, address: Address]
+  | readonly [op: 'outcome', id: number, address: Address, key: string];
+
+type ToShard =
+  | readonly [op: 'synced', journalSeq: number]
+  | readonly [op: 'quarantined', address: Address]
+  | readonly [op: 'answer', id: number, value: unknown]
+  | readonly [op: 'refusal', id: number, code: string, message: string, retryAfterMs: number | undefined];
+
+/** The shard's side. */
+export function keeperPort(port: MessagePort): Keeper {
+  return new PortKeeper(port);
+}
+
+/** The keeper's side: answers one shard until the port closes or the returned function is called. */
+export function serveKeeper(core: KeeperCore, port: MessagePort, shard: number): () => void {
+  const outbox = new Outbox<ToShard>(port);
+  const detach = core.attach(shard, {
+    synced: (journalSeq) => outbox.add(['synced', journalSeq]),
+    quarantined: (address) => outbox.add(['quarantined', address]),
+  });
+  port.on('message', (messages: ToKeeper[]) => {
+    for (const message of messages) {
+      if (message[0] === 'committed') core.committed(shard, { journalSeq: message[1], body: message[2] });
+      else outbox.add(answer(core, message));
+    }
+  });
+  port.on('close', detach);
+  return () => {
+    detach();
+    outbox.send();
+    port.close();
+  };
+}
+
+function answer(core: KeeperCore, question: Exclude<ToKeeper, readonly ['committed', ...unknown[]]>): ToShard {
+  const [op, id, address] = question;
+  try {
+    return ['answer', id, op === 'load' ? core.load(address) : core.outcome(address, question[3])];
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return ['refusal', id, error.code, error.message, error.retryAfterMs];
+  }
+}
+
+class PortKeeper implements Keeper {
+  readonly #port: MessagePort;
+  readonly #outbox: Outbox<ToKeeper>;
+  readonly #open = new Map<number, { resolve: (value: unknown) => void; reject: (error: AppError) => void }>();
+  #nextId = 1;
+  #closed = false;
+  #synced: (journalSeq: number) => void = () => undefined;
+  #quarantined: (address: Address) => void = () => undefined;
+
+  constructor(port: MessagePort) {
+    this.#port = port;
+    this.#outbox = new Outbox(port);
+    port.on('close', () => this.#end());
+  }
+
+  load(address: Address): Promise<LoadedActor> {
+    return this.#ask((id) => ['load', id, plain(address)]);
+  }
+
+  outcome(address: Address, key: string): Promise<{ args: string; outcome: StoredOutcome } | undefined> {
+    return this.#ask((id) => ['outcome', id, plain(address), key]);
+  }
+
+  committed({ journalSeq, body }: JournalRow): void {
+    if (!this.#closed) this.#outbox.add(['committed', journalSeq, body]);
+  }
+
+  onSynced(handler: (journalSeq: number) => void): void {
+    this.#synced = handler;
+    this.#listen();
+  }
+
+  onQuarantined(handler: (address: Address) => void): void {
+    this.#quarantined = handler;
+    this.#listen();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#outbox.send();
+    this.#end();
+    this.#port.close();
+  }
+
+  #ask<T>(question: (id: number) => ToKeeper): Promise<T> {
+    if (this.#closed) return Promise.reject(gone());
+    this.#listen();
+    const id = this.#nextId++;
+    return new Promise<T>((resolve, reject) => {
+      this.#open.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      this.#outbox.add(question(id));
+    });
+  }
+
+  /** Messages wait in the port until somebody listens, so that nothing the keeper says early is lost. */
+  #listen(): void {
+    if (this.#port.listenerCount('message') > 0) return;
+    this.#port.on('message', (messages: ToShard[]) => {
+      for (const message of messages) this.#receive(message);
+    });
+  }
+
+  #receive(message: ToShard): void {
+    if (message[0] === 'synced') return this.#synced(message[1]);
+    if (message[0] === 'quarantined') return this.#quarantined(message[1]);
+    const open = this.#open.get(message[1]);
+    this.#open.delete(message[1]);
+    if (message[0] === 'answer') return open?.resolve(message[2]);
+    const [, , code, text, retryAfterMs] = message;
+    open?.reject(new AppError(code, text, retryAfterMs === undefined ? {} : { retryAfterMs }));
+  }
+
+  #end(): void {
+    this.#closed = true;
+    for (const { reject } of this.#open.values()) reject(gone());
+    this.#open.clear();
+  }
+}
+
+/** Gathers messages until the running task ends, then sends them as one. */
+class Outbox<T> {
+  readonly #port: MessagePort;
+  #messages: T[] = [];
+
+  constructor(port: MessagePort) {
+    this.#port = port;
+  }
+
+  add(message: T): void {
+    if (this.#messages.push(message) === 1) queueMicrotask(() => this.send());
+  }
+
+  send(): void {
+    if (this.#messages.length === 0) return;
+    const messages = this.#messages;
+    this.#messages = [];
+    this.#port.postMessage(messages);
+  }
+}
+
+/** Callers may hang more on an address than can be cloned. */
+function plain({ tenant, type, id }: Address): Address {
+  return { tenant, type, id };
+}
+
+function gone(): AppError {
+  return new AppError('UNKNOWN', 'The keeper has ended');
+}

@@ -1,0 +1,69 @@
+/**
+ * The life of the keeper thread: recover, then serve the shards' ports, flush, stop. Main asks for each by name.
+ *
+ * Ports are served only after recovery: until then their messages wait, so that no shard is ever answered from a file
+ * that a journal is ahead of.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import { systemClock } from '../host/clock.ts';
+import { createLog, type LogOptions } from '../host/log.ts';
+import type { Limits } from '../protocol/limits.ts';
+import { KeeperCore } from './keeper.ts';
+import { serveKeeper } from './keeper-port.ts';
+import { recover, recoverShard } from './recovery.ts';
+
+export interface KeeperThreadData {
+  readonly dataDir: string;
+  readonly limits: Limits;
+  readonly log: LogOptions;
+  /** One per shard, by number. */
+  readonly ports: readonly MessagePort[];
+}
+
+/**
+ * The answers to main's questions:
+ * - `recover` {shards} → Recovered; then the ports are served
+ * - `connect` {shard, port} for a shard started anew after its thread died → {rows} that its journal held beyond
+ * - `flush` → whether everything is in tenant files; `synced` is on its way to the shards when it answers
+ * - `stop` → the same, and all files are closed
+ */
+export function keeperThread({
+  dataDir,
+  limits,
+  log: logOptions,
+  ports,
+}: KeeperThreadData): Record<string, (argument: unknown) => unknown> {
+  const log = createLog(logOptions, 'keeper');
+  const core = new KeeperCore({ dataDir, limits, log, clock: systemClock });
+  const disconnect = new Map<number, () => void>();
+  return {
+    recover(argument) {
+      const { shards } = argument as { shards: number };
+      const recovered = recover(dataDir, core, shards, log, (progress) => log.debug(progress, 'journal read'));
+      if (recovered.pending)
+        log.warn(
+          recovered,
+          'a part of the journals is not in tenant files yet; it is answered from memory and written in the background',
+        );
+      for (const [shard, port] of ports.entries()) disconnect.set(shard, serveKeeper(core, port, shard));
+      return recovered;
+    },
+    connect(argument) {
+      const { shard, port } = argument as { shard: number; port: MessagePort };
+      disconnect.get(shard)?.();
+      const recovered = recoverShard(dataDir, core, shard, log);
+      disconnect.set(shard, serveKeeper(core, port, shard));
+      return recovered;
+    },
+    flush: () => core.flush(),
+    stop() {
+      const clean = core.close();
+      if (!clean)
+        log.warn(
+          'stopped with entries that tenant files could not take; they are in the journals and replayed at the next start',
+        );
+      for (const end of disconnect.values()) end();
+      return clean;
+    },
+  };
+}

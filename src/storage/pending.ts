@@ -1,0 +1,180 @@
+/**
+ * What the shards have committed and the tenant files do not hold yet.
+ *
+ * Two views of the same entries: per tenant and actor, because that is how they are written; per shard as a queue of
+ * rows, because that is how they are forgotten. A row is safe when every tenant in it was settled, and a shard may
+ * forget up to the first row that is not. Intake reads headers only: payloads stay text until they are written.
+ */
+import type { Address } from '../protocol/address.ts';
+import type { PendingChange } from './coalesce.ts';
+import type { JournalRow } from './contract.ts';
+import { encodeParts, readParts } from './entry.ts';
+import type { Damage } from './journal-row.ts';
+
+export class PendingActor {
+  readonly type: string;
+  readonly id: string;
+  /** Oldest first while they come in order; a full state makes the ones before it needless. */
+  changes: PendingChange[] = [];
+  /** Call fields of entries, unparsed. */
+  readonly calls: string[] = [];
+
+  constructor(type: string, id: string) {
+    this.type = type;
+    this.id = id;
+  }
+
+  add(change: PendingChange): void {
+    if (change.kind === 'state' && change.seq > (this.changes.at(-1)?.seq ?? 0)) this.changes = [change];
+    else this.changes.push(change);
+  }
+
+  /** Back to journal entries, for what must be kept but cannot be applied. */
+  toEntries(tenant: string): string[] {
+    const address = { tenant, type: this.type, id: this.id };
+    const seq = this.changes.at(-1)?.seq ?? 0;
+    const version = this.changes.at(-1)?.version ?? 0;
+    return [
+      ...this.changes.map((change) => encodeParts(address, change.seq, change.version, change.kind, change.text, '')),
+      ...this.calls.map((call) => encodeParts(address, seq, version, 'none', '', call)),
+    ];
+  }
+}
+
+export interface PendingTenant {
+  readonly tenant: string;
+  readonly actors: Map<string, PendingActor>;
+  /** Actors to close off, with the reason. */
+  readonly closed: Map<string, { readonly type: string; readonly id: string; readonly reason: string }>;
+  /** Entries found damaged, kept for whoever looks into it. */
+  readonly damaged: string[];
+  readonly rows: PendingRow[];
+  chars: number;
+}
+
+interface PendingRow {
+  readonly shard: number;
+  readonly journalSeq: number;
+  /** Tenants in it that were not settled yet. */
+  tenants: number;
+}
+
+interface ShardRows {
+  readonly rows: PendingRow[];
+  received: number;
+  synced: number;
+}
+
+/** Key of an actor within its tenant. */
+export function actorKey(type: string, id: string): string {
+  return `${type}\n${id}`;
+}
+
+export class Pending {
+  readonly tenants = new Map<string, PendingTenant>();
+  readonly #shards = new Map<number, ShardRows>();
+  /** Characters of all entries: what this costs in memory, roughly. */
+  chars = 0;
+
+  /** Takes a row in; one that came before is ignored. */
+  add(shard: number, { journalSeq, body }: JournalRow, damage: readonly Damage[]): void {
+    const queue = this.#shard(shard);
+    if (journalSeq <= queue.received) return;
+    queue.received = journalSeq;
+    const row: PendingRow = { shard, journalSeq, tenants: 0 };
+    queue.rows.push(row);
+    for (const { address, text } of damage) {
+      const batch = this.close(address, 'its entries in the journal failed their check', row);
+      if (text !== '') batch.damaged.push(text);
+    }
+    for (let at = 0; at < body.length; ) {
+      const end = body.indexOf('\n', at);
+      const text = end < 0 ? body.slice(at) : body.slice(at, end);
+      at += text.length + 1;
+      this.#addEntry(text, row);
+    }
+  }
+
+  /** Notes that an actor is to be closed off with the tenant's next write. */
+  close({ tenant, type, id }: Address, reason: string, row?: PendingRow): PendingTenant {
+    const batch = this.#tenant(tenant);
+    if (row !== undefined) this.#link(batch, row);
+    if (!batch.closed.has(actorKey(type, id))) batch.closed.set(actorKey(type, id), { type, id, reason });
+    return batch;
+  }
+
+  actor({ tenant, type, id }: Address): PendingActor | undefined {
+    return this.tenants.get(tenant)?.actors.get(actorKey(type, id));
+  }
+
+  /** Everything pending of this tenant is safe on disk. */
+  settle(batch: PendingTenant): void {
+    this.tenants.delete(batch.tenant);
+    this.chars -= batch.chars;
+    for (const row of batch.rows) row.tenants -= 1;
+  }
+
+  /** What is held need not be held again when the write that follows fails and is repeated. */
+  dropHeld(batch: PendingTenant, isClosed: (actor: PendingActor) => boolean): void {
+    batch.damaged.length = 0;
+    for (const [key, actor] of batch.actors) if (batch.closed.has(key) || isClosed(actor)) batch.actors.delete(key);
+  }
+
+  /** Moves every shard's mark over rows that are safe, and tells those that moved. */
+  advance(moved: (shard: number, journalSeq: number) => void): void {
+    for (const [shard, queue] of this.#shards) {
+      const open = queue.rows.findIndex((row) => row.tenants > 0);
+      const safe = queue.rows.splice(0, open < 0 ? queue.rows.length : open).at(-1);
+      if (safe === undefined) continue;
+      queue.synced = safe.journalSeq;
+      moved(shard, safe.journalSeq);
+    }
+  }
+
+  received(shard: number): number {
+    return this.#shard(shard).received;
+  }
+
+  synced(shard: number): number {
+    return this.#shard(shard).synced;
+  }
+
+  /** The shard's journal starts anew, from row 1. What is pending stays pending, but no row waits for it. */
+  restart(shard: number): void {
+    this.#shards.delete(shard);
+  }
+
+  #addEntry(text: string, row: PendingRow): void {
+    const { tenant, type, id, seq, version, kind, payload, call } = readParts(text);
+    const batch = this.#tenant(tenant);
+    this.#link(batch, row);
+    const key = actorKey(type, id);
+    let actor = batch.actors.get(key);
+    if (actor === undefined) batch.actors.set(key, (actor = new PendingActor(type, id)));
+    if (kind !== 'none') actor.add({ seq, version, kind, text: payload });
+    if (call !== '') actor.calls.push(call);
+    batch.chars += text.length;
+    this.chars += text.length;
+  }
+
+  #link(batch: PendingTenant, row: PendingRow): void {
+    if (batch.rows.at(-1) === row) return;
+    batch.rows.push(row);
+    row.tenants += 1;
+  }
+
+  #tenant(tenant: string): PendingTenant {
+    let batch = this.tenants.get(tenant);
+    if (batch === undefined) {
+      batch = { tenant, actors: new Map(), closed: new Map(), damaged: [], rows: [], chars: 0 };
+      this.tenants.set(tenant, batch);
+    }
+    return batch;
+  }
+
+  #shard(shard: number): ShardRows {
+    let queue = this.#shards.get(shard);
+    if (queue === undefined) this.#shards.set(shard, (queue = { rows: [], received: 0, synced: 0 }));
+    return queue;
+  }
+}

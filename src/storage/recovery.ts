@@ -1,0 +1,168 @@
+/**
+ * What happens before any shard starts: every journal that is found is read, checked, handed to the keeper and emptied.
+ *
+ * Journals of a former shard count are deleted once everything in them is in its tenant file. Nothing is emptied before
+ * it was synced elsewhere, and applying twice changes nothing, so that this may be killed anywhere and started again.
+ * All journals are handed over before the first tenant is written: an actor's entries may lie in two of them.
+ * Where there is very much, or the disk refuses the writes, rows stay in their journal and pending in the keeper, and the start goes on.
+ *
+ * Damage: entries that fail their check close their actor off. Where nobody can tell whose entries they were, or SQLite
+ * cannot read the file, every tenant is closed off and the file moved aside: acknowledged calls are missing, and an answer
+ * from any tenant could be wrong.
+ */
+import { readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { Logger } from '../host/log.ts';
+import { isTenant } from '../protocol/address.ts';
+import { Journal } from './journal.ts';
+import { checkRow, type Damage, type StoredRow, tenantsNamed } from './journal-row.ts';
+import type { KeeperCore } from './keeper.ts';
+import { dataPaths, fsyncDirectory, journalPath, look, makeDirectory } from './paths.ts';
+import { DamagedFileError, isDamage, removeDatabase } from './sqlite.ts';
+
+/** Bounds the wait before a start is ready. What is not written by then is answered from memory and written behind. */
+const flushMsMax = 1500;
+
+export interface RecoveryProgress {
+  readonly journals: number;
+  readonly journalsRead: number;
+  readonly rows: number;
+}
+
+export interface Recovered {
+  readonly rows: number;
+  /** Actors that the rows were about. */
+  readonly actors: number;
+  readonly ms: number;
+  /** Some of it is not in tenant files yet: there was much, or a disk refuses. It is safe in its journal, and being written. */
+  readonly pending: boolean;
+}
+
+/** @throws NewerFileError, SqliteError when a journal can be neither read nor blamed: wrong rights, no memory, failing disk */
+export function recover(
+  dataDir: string,
+  core: KeeperCore,
+  shards: number,
+  log: Logger,
+  progress: (progress: RecoveryProgress) => void = () => undefined,
+): Recovered {
+  const startedMs = performance.now();
+  const { journal: directory } = dataPaths(dataDir);
+  makeDirectory(directory);
+  const numbers = findJournals(directory);
+  let rows = 0;
+  for (const [at, shard] of numbers.entries()) {
+    rows += feed(dataDir, core, shard, log);
+    progress({ journals: numbers.length, journalsRead: at + 1, rows });
+  }
+  const actors = core.pendingActors;
+  const clean = core.flush(flushMsMax);
+  for (const shard of numbers) empty(dataDir, core, shard, shard < shards);
+  for (const shard of numbers) if (shard >= shards) emptyLater(dataDir, core, shard, log);
+  return { rows, actors, ms: Math.round(performance.now() - startedMs), pending: !clean };
+}
+
+/**
+ * For a shard whose thread died: hands over what its journal holds beyond the rows that the keeper got. The dead
+ * thread's port must have closed; the new thread may start when this returns. The file is left as it is.
+ */
+export function recoverShard(dataDir: string, core: KeeperCore, shard: number, log: Logger): { rows: number } {
+  return { rows: look(journalPath(dataDir, shard)) === undefined ? 0 : feed(dataDir, core, shard, log) };
+}
+
+/** Numbers of the journals there, also of those that have lost their main file. Half-made ones are removed: they never held a row. */
+function findJournals(directory: string): number[] {
+  const numbers = new Set<number>();
+  for (const name of readdirSync(directory)) {
+    if (/^\d+\.db\.new$/.test(name)) removeDatabase(join(directory, name));
+    else if (/^\d+\.db(-wal)?$/.test(name)) numbers.add(Number.parseInt(name, 10));
+  }
+  return [...numbers].sort((a, b) => a - b);
+}
+
+/** @returns the number of rows handed over */
+function feed(dataDir: string, core: KeeperCore, shard: number, log: Logger): number {
+  const path = journalPath(dataDir, shard);
+  const stored: StoredRow[] = [];
+  let rows: CheckedRow[];
+  try {
+    readAll(path, core.received(shard), stored);
+    rows = stored.map(checked);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    const reason = `journal ${basename(path)} is damaged and held acknowledged calls: ${messageOf(error)}`;
+    const named = stored.flatMap(tenantsNamed).filter(isTenant);
+    for (const tenant of new Set([...tenantsOf(dataDir), ...named])) core.quarantineTenant(tenant, reason);
+    const movedTo = core.quarantineJournal(shard, path);
+    log.error(
+      { journal: path, movedTo, reason },
+      'a journal could not be read; every tenant is quarantined and the file moved aside',
+    );
+    return 0;
+  }
+  for (const { damage, ...row } of rows) core.committed(shard, row, damage);
+  return rows.length;
+}
+
+interface CheckedRow {
+  readonly journalSeq: number;
+  readonly body: string;
+  readonly damage: readonly Damage[];
+}
+
+function checked(stored: StoredRow): CheckedRow {
+  const check = checkRow(stored);
+  if (check.kind === 'unreadable')
+    throw new DamagedFileError(`nobody can tell whose entries row ${stored.journalSeq} held`);
+  return { journalSeq: stored.journalSeq, body: check.body, damage: check.damage };
+}
+
+/** All rows or none: a journal that is unreadable in one place is not half believed. */
+function readAll(path: string, afterJournalSeq: number, into: StoredRow[]): void {
+  const journal = Journal.open(path);
+  try {
+    journal.checkStructure();
+    for (const row of journal.storedRows(afterJournalSeq)) into.push(row);
+  } catch (error) {
+    journal.abandon();
+    throw error;
+  }
+  journal.close();
+}
+
+function tenantsOf(dataDir: string): string[] {
+  const { tenants } = dataPaths(dataDir);
+  return look(tenants) === undefined ? [] : readdirSync(tenants).filter(isTenant);
+}
+
+/** Forgets what is in tenant files now; a journal that no shard owns any more goes when nothing is left in it. */
+function empty(dataDir: string, core: KeeperCore, shard: number, keep: boolean): void {
+  const path = journalPath(dataDir, shard);
+  if (look(path) === undefined) return;
+  const journal = Journal.open(path);
+  journal.forget(core.synced(shard));
+  const isEmpty = journal.unsyncedBytes === 0;
+  journal.close();
+  if (keep || !isEmpty) return;
+  removeDatabase(path);
+  fsyncDirectory(dirname(path));
+}
+
+/** No shard listens for a journal of a former count, so that this does. */
+function emptyLater(dataDir: string, core: KeeperCore, shard: number, log: Logger): void {
+  if (core.synced(shard) === core.received(shard)) return;
+  const synced = (): void => {
+    if (core.synced(shard) !== core.received(shard)) return;
+    try {
+      empty(dataDir, core, shard, false);
+    } catch (error) {
+      // Nothing is lost by it: the next start finds the same rows in their tenant files.
+      log.warn({ err: error, shard }, 'the journal of a former shard could not be removed; the next start tries again');
+    }
+  };
+  core.attach(shard, { synced, quarantined: () => undefined });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,147 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { keyProblem } from '../../src/protocol/address.ts';
+import type { JournalEntry } from '../../src/storage/contract.ts';
+import {
+  decodeEntries,
+  decodeEntry,
+  encodeCall,
+  encodeEntries,
+  encodeEntry,
+  isCallOf,
+} from '../../src/storage/entry.ts';
+import { checkRow, packRow, tenantsNamed } from '../../src/storage/journal-row.ts';
+import { address, callEntry, okCall, patchEntry, stateEntry } from './fixtures.ts';
+
+// Ids and keys as the gateway lets them in: well-formed Unicode without control characters.
+const freeText = fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => keyProblem(text) === undefined);
+const jsonText = fc.jsonValue().map((value) => JSON.stringify(value));
+
+const entries: fc.Arbitrary<JournalEntry> = fc.record({
+  address: fc.record({
+    tenant: fc.constantFrom('acme', 'b-2'),
+    type: fc.constantFrom('counter', 'chat_Room'),
+    id: freeText,
+  }),
+  seq: fc.nat(),
+  version: fc.integer({ min: 1, max: 9 }),
+  change: fc.oneof(
+    fc.constant({ kind: 'none' } as const),
+    fc.record({ kind: fc.constantFrom('state' as const, 'patches' as const), text: jsonText }),
+  ),
+  call: fc.option(
+    fc.record({
+      key: freeText,
+      args: fc.base64String(),
+      outcome: fc.oneof(
+        fc.record({ kind: fc.constant('ok' as const), result: fc.oneof(fc.constant(''), jsonText) }),
+        fc.record({
+          kind: fc.constant('error' as const),
+          error: fc.record({
+            code: fc.constant('HANDLER'),
+            message: fc.string(),
+            outcome: fc.constant('failed' as const),
+            retryable: fc.boolean(),
+          }),
+        }),
+      ),
+      atMs: fc.nat(),
+    }),
+    { nil: undefined },
+  ),
+});
+
+describe('journal entries', () => {
+  it('come back as they were written, whatever text they carry', () => {
+    fc.assert(
+      fc.property(fc.array(entries, { minLength: 1, maxLength: 8 }), (written) => {
+        const read = decodeEntries(encodeEntries(written));
+        expect(read).toEqual(written.map((entry) => ({ kind: 'entry', entry })));
+      }),
+    );
+  });
+
+  it('are noticed when any character changes', () => {
+    const text = encodeEntry(
+      patchEntry(address('räume/Ω'), 7, [{ op: 'replace', path: '/count', value: 7 }], okCall('k', { total: 7 })),
+    );
+    for (let at = 0; at < text.length; at += 1) {
+      const other = text[at] === 'x' ? 'y' : 'x';
+      expect(decodeEntry(text.slice(0, at) + other + text.slice(at + 1)).kind, `character ${at}`).toBe('corrupt');
+    }
+  });
+
+  it('still hint at their address when only the payload is damaged', () => {
+    const text = encodeEntry(stateEntry(address('c1'), 1, { count: 1 }));
+    expect(decodeEntry(text.replace('"count":1', '"count":9'))).toMatchObject({
+      kind: 'corrupt',
+      address: address('c1'),
+    });
+    expect(decodeEntry('nonsense')).toMatchObject({ kind: 'corrupt', address: undefined });
+  });
+
+  it('find a call by its key without being fooled by a longer key or by its result', () => {
+    const call = encodeCall(okCall('a"b', '["a","b"]'));
+    expect(isCallOf(call, 'a"b')).toBe(true);
+    expect(isCallOf(call, 'a')).toBe(false);
+    expect(isCallOf(encodeCall(okCall('ab', 1)), 'a')).toBe(false);
+  });
+});
+
+describe('journal rows', () => {
+  const written = [
+    stateEntry(address('c1'), 1, { count: 1 }),
+    stateEntry(address('c2', 'b-2'), 1, { count: 2 }),
+    callEntry(address('c1'), 1, okCall('k', 1)),
+  ];
+  const packed = packRow(5, written);
+  const row = { journalSeq: 5, ...packed };
+
+  it('are readable as they were packed, and under their own number only', () => {
+    expect(checkRow(row)).toEqual({ kind: 'readable', body: packed.body, damage: [] });
+    expect(checkRow({ ...row, journalSeq: 6 })).toEqual({ kind: 'unreadable' });
+  });
+
+  it('blame exactly the actor whose entry was changed', () => {
+    const check = checkRow({ ...row, body: packed.body.replace('"count":2', '"count":3') });
+    expect(check).toMatchObject({
+      kind: 'readable',
+      body: encodeEntries([written[0]!, written[2]!]),
+      damage: [{ address: address('c2', 'b-2') }],
+    });
+  });
+
+  it('blame an actor whose entry is gone without a trace', () => {
+    const check = checkRow({ ...row, body: encodeEntries(written.slice(0, 2)) });
+    expect(check).toMatchObject({ kind: 'readable', damage: [{ address: address('c1') }] });
+  });
+
+  it('blame everybody in them when the body is gone, and nobody when only the contents are', () => {
+    expect(checkRow({ ...row, body: null })).toMatchObject({
+      damage: [{ address: address('c1') }, { address: address('c2', 'b-2') }],
+    });
+    expect(checkRow({ ...row, toc: 'x' })).toMatchObject({ kind: 'readable', damage: [] });
+  });
+
+  it('are unreadable when contents and body are damaged, and still name the tenants that can be read', () => {
+    const damaged = {
+      ...row,
+      toc: packed.toc.replace('c1', 'c9'),
+      body: packed.body.replace('"count":1', '"count":9'),
+    };
+    expect(checkRow(damaged)).toEqual({ kind: 'unreadable' });
+    expect(new Set(tenantsNamed(damaged))).toEqual(new Set(['acme', 'b-2']));
+  });
+
+  it('never yield a changed value, whichever bit flips', () => {
+    const bytes = Buffer.from(packed.body);
+    for (let bit = 0; bit < bytes.length * 8; bit += 1) {
+      const flipped = Buffer.from(bytes);
+      flipped[bit >> 3]! ^= 1 << (bit & 7);
+      const check = checkRow({ ...row, body: flipped.toString() });
+      if (check.kind === 'unreadable') throw new Error('the contents were sound');
+      expect(check.damage.length, `bit ${bit}`).toBeGreaterThan(0);
+      for (const text of check.body.split('\n').filter(Boolean)) expect(packed.body.split('\n')).toContain(text);
+    }
+  });
+});

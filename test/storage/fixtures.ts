@@ -1,0 +1,89 @@
+/** What the storage tests share: a directory that goes away, a clock that they own, and short ways to entries and keepers. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { type Clock, systemClock } from '../../src/host/clock.ts';
+import { createLog } from '../../src/host/log.ts';
+import type { Address } from '../../src/protocol/address.ts';
+import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
+import type { CallRecord, JournalEntry, StateChange } from '../../src/storage/contract.ts';
+import { Journal } from '../../src/storage/journal.ts';
+import { KeeperCore } from '../../src/storage/keeper.ts';
+import { journalPath } from '../../src/storage/paths.ts';
+
+export const silentLog = createLog({ level: 'silent', pretty: false }, 'test');
+
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'fermata-storage-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+export function clockAt(startMs: number): Clock & { nowMs: number } {
+  return {
+    ...systemClock,
+    nowMs: startMs,
+    now() {
+      return this.nowMs;
+    },
+  };
+}
+
+/** A keeper that writes only when it is told to. */
+export function openCore(dataDir: string, limits: Partial<Limits> = {}, clock: Clock = systemClock): KeeperCore {
+  const core = new KeeperCore({
+    dataDir,
+    limits: { ...defaultLimits, keeperDelayMs: 3_600_000, ...limits },
+    log: silentLog,
+    clock,
+  });
+  onTestFinished(() => void core.close());
+  return core;
+}
+
+export function openJournal(dataDir: string, shard = 0): Journal {
+  const journal = Journal.open(journalPath(dataDir, shard));
+  onTestFinished(() => journal.abandon());
+  return journal;
+}
+
+export function address(id: string, tenant = 'acme', type = 'counter'): Address {
+  return { tenant, type, id };
+}
+
+export function stateEntry(at: Address, seq: number, state: unknown, call?: CallRecord): JournalEntry {
+  return entryOf(at, seq, { kind: 'state', text: JSON.stringify(state) }, call);
+}
+
+export function patchEntry(at: Address, seq: number, patches: unknown[], call?: CallRecord): JournalEntry {
+  return entryOf(at, seq, { kind: 'patches', text: JSON.stringify(patches) }, call);
+}
+
+export function callEntry(at: Address, seq: number, call: CallRecord): JournalEntry {
+  return entryOf(at, seq, { kind: 'none' }, call);
+}
+
+function entryOf(at: Address, seq: number, change: StateChange, call: CallRecord | undefined): JournalEntry {
+  return { address: at, seq, version: 1, change, call };
+}
+
+export function okCall(key: string, result: unknown, atMs = Date.now()): CallRecord {
+  return { key, args: `hash of ${key}`, outcome: { kind: 'ok', result: JSON.stringify(result) }, atMs };
+}
+
+/** The state as a value. */
+export function stateOf(core: KeeperCore, at: Address): unknown {
+  const { state } = core.load(at);
+  return state === undefined ? undefined : JSON.parse(state);
+}
+
+/** Code of the error that a function throws; undefined when it throws none. */
+export function codeOf(work: () => unknown): string | undefined {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    return (error as { code?: string }).code ?? String(error);
+  }
+}
