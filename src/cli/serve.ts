@@ -67,7 +67,7 @@ class Server {
       },
       { name: 'threads', start: () => this.#spawn(), stop: () => this.#terminate(), stopMs: budgetMs * 0.03 },
       { name: 'app', start: () => this.#loadApp() },
-      { name: 'listen', start: () => this.#listen(), stop: () => this.#closeAdmin?.(), stopMs: budgetMs * 0.01 },
+      { name: 'listen', start: () => this.#listen(), stop: () => this.#unlisten(), stopMs: budgetMs * 0.01 },
       { name: 'keeper', start: () => this.#recover(), stop: () => this.#keeper?.ask('stop'), stopMs: budgetMs * 0.2 },
       {
         name: 'shards',
@@ -158,6 +158,12 @@ class Server {
     } catch (error) {
       throw startError(error, isConfigError(error) ? exitCodes.config : exitCodes.portInUse);
     }
+  }
+
+  /** Also after a start that failed half-way: uWebSockets aborts the process when a thread ends with its listener open. */
+  async #unlisten(): Promise<void> {
+    this.#closeAdmin?.();
+    await each(this.#gateways, 'close', 0);
   }
 
   async #recover(): Promise<void> {

@@ -1,14 +1,12 @@
 /**
  * How a serving process ends: a signal starts the stop, a second one cuts it short, and a timer makes sure of the end.
  *
- * Exit codes: 0 stopped within the budget · 1 the stop was forced · 70 a thread had died · 130, 143 a second SIGINT or
- * SIGTERM. Whatever the way, nothing acknowledged is lost: it was on disk before it was acknowledged.
+ * Exit codes: 0 stopped within the budget · 1 the stop was forced, or a part of it · 70 a thread had died · 130, 143 a
+ * second SIGINT or SIGTERM. Whatever the way, nothing acknowledged is lost: it was on disk before it was acknowledged.
  */
 import type { Lifecycle } from '../host/lifecycle.ts';
 import type { Logger } from '../host/log.ts';
 import { exitCodes } from './exit-codes.ts';
-
-const signalExitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Starts the lifecycle, waits for what ends it, stops it. Settles with the exit code. @throws what the start threw */
 export async function stopOnSignals(
@@ -23,7 +21,10 @@ export async function stopOnSignals(
       process.on(name, () => {
         if (asked) {
           log.warn({ signal: name }, 'second signal: exiting at once');
-          process.exit(signalExitCodes[name]);
+          // By the signal itself: exit() would end the threads first, and uWebSockets aborts when that takes an open socket.
+          process.removeAllListeners(name);
+          process.kill(process.pid, name);
+          return;
         }
         asked = true;
         log.info({ signal: name, budgetMs: timeoutMs }, 'stopping');
@@ -34,7 +35,7 @@ export async function stopOnSignals(
   const started = lifecycle.start();
   // A signal during the start stops what had started; the start itself then just ends.
   const first = await Promise.race([started.then(() => undefined), signal, died]);
-  const exitCode = first ?? (await Promise.race([signal, died]));
+  const asked = first ?? (await Promise.race([signal, died]));
   const forced = setTimeout(() => {
     log.error({ timeoutMs }, 'the stop took too long and is forced; nothing acknowledged is lost');
     process.exit(exitCodes.failed);
@@ -43,6 +44,7 @@ export async function stopOnSignals(
   await lifecycle.stop();
   await started.catch(() => undefined);
   clearTimeout(forced);
+  const exitCode = asked === exitCodes.ok && !lifecycle.clean ? exitCodes.failed : asked;
   log.info({ ms: Math.round(performance.now() - began), exitCode }, 'stopped');
   return exitCode;
 }

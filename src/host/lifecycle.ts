@@ -21,6 +21,7 @@ export class Lifecycle {
   #started: Step[] = [];
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
+  #clean = true;
 
   constructor(steps: readonly Step[], log: Logger) {
     this.#steps = steps;
@@ -30,6 +31,11 @@ export class Lifecycle {
   /** True from the first word of a stop. */
   get stopping(): boolean {
     return this.#stopping !== undefined;
+  }
+
+  /** False when a stop failed or was left behind. */
+  get clean(): boolean {
+    return this.#clean;
   }
 
   /** @throws what a step's start threw, after everything before it was stopped again */
@@ -74,10 +80,12 @@ export class Lifecycle {
     try {
       const ended = await Promise.race([Promise.resolve(step.stop()), overrun]);
       const fields = { step: step.name, ms: Math.round(performance.now() - began) };
-      if (ended === 'overrun')
+      if (ended === 'overrun') {
+        this.#clean = false;
         this.#log.warn(fields, 'stop took longer than its share of the time; going on without it');
-      else this.#log.info(fields, 'stopped');
+      } else this.#log.info(fields, 'stopped');
     } catch (error) {
+      this.#clean = false;
       this.#log.error({ step: step.name, err: error }, 'stop failed; going on without it');
     } finally {
       clearTimeout(timer);

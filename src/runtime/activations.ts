@@ -55,8 +55,14 @@ export class Activations {
     return this.#table.size;
   }
 
+  /** In the order in which they came into memory, as the table is now and changes. */
   all(): IterableIterator<Activation> {
     return this.#table.values();
+  }
+
+  /** A copy, for callers that take actors out or put them back on the way. */
+  list(): Activation[] {
+    return Array.from(this.#table.values());
   }
 
   /** The actor in memory, or on its way there. @throws AppError UNKNOWN_ACTOR, OVERLOADED when memory is full */

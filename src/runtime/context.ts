@@ -144,7 +144,8 @@ class Outbox {
     this.#closed = true;
     if (this.#fault !== undefined) throw this.#fault;
     if (this.#events === undefined) return noEvents;
-    if (this.#events.some((event) => event instanceof Promise)) return Promise.all(this.#events);
+    if (this.#events.some((event) => event instanceof Promise))
+      return Promise.all(this.#events.map(async (event) => event));
     return this.#events as PendingEvent[];
   }
 

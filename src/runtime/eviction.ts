@@ -43,7 +43,8 @@ export class Eviction {
 
   /** Over the bound: down to nine tenths of it, so that not every sweep has to. */
   #relieve(): void {
-    const idle = [...this.#activations.all()]
+    const idle = this.#activations
+      .list()
       .filter((activation) => activation.idle)
       .sort((a, b) => a.lastUsedMs - b.lastUsedMs);
     for (const activation of idle) {

@@ -38,9 +38,6 @@ export interface ShardParts {
   readonly log: Logger;
 }
 
-type CallEnvelope = Extract<Inbound, readonly [typeof inboundOp.call, ...unknown[]]>;
-type ReadEnvelope = Extract<Inbound, readonly [typeof inboundOp.read, ...unknown[]]>;
-
 export class Shard {
   readonly #parts: ShardParts;
   readonly #sessions: Sessions;
@@ -104,7 +101,7 @@ export class Shard {
   /** Takes every actor out of memory, each with its `onDeactivate`, and commits what those did. */
   async deactivateAll(): Promise<void> {
     await this.drain();
-    for (const activation of [...this.#activations.all()]) this.#activations.evict(activation);
+    for (const activation of this.#activations.list()) this.#activations.evict(activation);
     await this.drain();
   }
 
@@ -224,7 +221,7 @@ export class Shard {
   }
 
   #dropWhere(matches: (address: Address) => boolean): void {
-    for (const activation of [...this.#activations.all()])
+    for (const activation of this.#activations.list())
       if (matches(activation.address)) this.#activations.drop(activation);
   }
 

@@ -118,7 +118,7 @@ function nonJson(value: unknown, path: string, depth: number): string | undefine
   const prototype: unknown = Object.getPrototypeOf(value);
   const isArray = Array.isArray(value);
   if (!isArray && prototype !== Object.prototype && prototype !== null) {
-    return `${path} is a ${(value as object).constructor?.name ?? 'class instance'}`;
+    return `${path} is a ${value.constructor?.name ?? 'class instance'}`;
   }
   const object = value as Record<string, unknown>;
   for (const key of Object.keys(object)) {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Rig } from './rig.ts';
-import { app, gate, kept, log, ok, refused } from './rig-app.ts';
+import { app, gate, log, ok, refused } from './rig-app.ts';
 
 let rig: Rig;
 afterEach(async () => {

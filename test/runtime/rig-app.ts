@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import { z } from 'zod';
 import { actor, AppError, createApp, middleware } from '../../src/index.ts';
 
-export const gate = { open: () => undefined as void, closed: Promise.resolve() as Promise<void> };
+export const gate = { open: () => undefined as void, closed: Promise.resolve() };
 export function closeGate(): void {
   gate.closed = new Promise((resolve) => {
     gate.open = resolve;

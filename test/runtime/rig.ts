@@ -157,8 +157,7 @@ export class Rig {
       else if (op === 'U') this.#topicOf(b).delete(a);
       else {
         this.seen.push({ kind: 'topic', topic: a, text: body });
-        for (const session of this.#topicOf(a))
-          this.#frames.get(session)?.push(body) ?? this.#frames.set(session, [body]);
+        for (const session of this.#topicOf(a)) this.#keep(session, body);
       }
     });
   }
@@ -173,7 +172,11 @@ export class Rig {
 
   #deliver(session: number, text: string): void {
     this.seen.push({ kind: 'message', text });
-    this.#frames.get(session)?.push(text) ?? this.#frames.set(session, [text]);
+    this.#keep(session, text);
+  }
+
+  #keep(session: number, text: string): void {
+    this.#frames.set(session, [...(this.#frames.get(session) ?? []), text]);
   }
 
   #topicOf(topic: number): Set<number> {

@@ -74,7 +74,7 @@ describe('the state engine', () => {
       'nests deeper than 200 levels',
     ],
   ])('refuses %s and names where it stands', (_name, make, message) => {
-    const draft = openDraft({} as Record<string, unknown>);
+    const draft = openDraft({});
     (draft.root as Record<string, unknown>)['x'] = make();
     expect(() => draft.finish()).toThrow(message);
     draft.discard();
