@@ -10,7 +10,7 @@ export async function startAdmin(port: number, phase: Phase): Promise<() => void
   const server = createServer((request, response) => {
     const path = request.url?.split('?')[0];
     const known = path === '/health' || path === '/ready';
-    const ready = phase.name === 'ready';
+    const ready = phase.name === 'ready' && !phase.impaired;
     response.writeHead(known ? (path === '/ready' && !ready ? 503 : 200) : 404, {
       'content-type': 'application/json',
       'cache-control': 'no-store',

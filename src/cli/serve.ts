@@ -12,20 +12,25 @@ import type { Config } from '../host/config.ts';
 import { Lifecycle, type Step } from '../host/lifecycle.ts';
 import type { Logger, LogOptions } from '../host/log.ts';
 import { Phase } from '../host/phase.ts';
-import { Thread, ThreadError } from '../host/thread.ts';
+import { Thread } from '../host/thread.ts';
 import { DataDirLock } from '../storage/lock.ts';
 import { layCables } from '../transport/embedded.ts';
 import { startAdmin } from './admin.ts';
 import { announceReady } from './announcement.ts';
-import { CommandError } from './command-error.ts';
+import { CrashCount } from './crash-count.ts';
 import { readOrCreateDevSecret } from './dev-secret.ts';
-import { exitCodes, type ExitCode } from './exit-codes.ts';
+import { exitCodes } from './exit-codes.ts';
+import { Shards, type ShardsParts } from './shards.ts';
 import { stopOnSignals } from './signals.ts';
+import { listenError, startError, unusableData } from './start-error.ts';
+import { Watchdog } from './watchdog.ts';
 
 /** Milliseconds over which clients spread their reconnects after a stop. */
 const reconnectMsMax = 2000;
 /** Milliseconds that sockets get at least to take what was sent to them. */
 const socketsDrainMsMin = 500;
+/** Milliseconds without one of its shards after which the process is not ready any more. */
+const awayMsMax = 5000;
 
 /** Serves until a signal or a dead thread ends it. Settles with the exit code. @throws CommandError when it cannot start */
 export async function serve(config: Config, log: Logger): Promise<number> {
@@ -40,17 +45,22 @@ class Server {
   readonly #config: Config;
   readonly #log: Logger;
   readonly #phase = new Phase();
+  readonly #crashes: CrashCount;
+  readonly #watchdog: Watchdog;
   #reportDeath!: (exitCode: number) => void;
   #gateways: Thread[] = [];
-  #shards: Thread[] = [];
+  #shards: Shards | undefined;
   #keeper: Thread | undefined;
   #lock: DataDirLock | undefined;
   #closeAdmin: (() => void) | undefined;
   #port = 0;
+  #impairment: NodeJS.Timeout | undefined;
 
   constructor(config: Config, log: Logger) {
     this.#config = config;
     this.#log = log;
+    this.#crashes = new CrashCount(config.dataDir, log, (calls) => void each(this.#gateways, 'setPoison', calls));
+    this.#watchdog = new Watchdog(log, () => process.exit(exitCodes.internal));
     this.lifecycle = new Lifecycle(this.#steps(config.shutdownTimeoutMs), log);
     this.died = new Promise((resolve) => {
       this.#reportDeath = resolve;
@@ -71,7 +81,7 @@ class Server {
       { name: 'keeper', start: () => this.#recover(), stop: () => this.#keeper?.ask('stop'), stopMs: budgetMs * 0.2 },
       {
         name: 'shards',
-        start: () => each(this.#shards, 'start'),
+        start: () => this.#startShards(),
         stop: () => this.#stopShards(),
         stopMs: budgetMs * 0.15,
       },
@@ -96,18 +106,6 @@ class Server {
     const cables = layCables(config.gateways, config.shards);
     const keeperCables = Array.from({ length: config.shards }, () => new MessageChannel());
     const keeperPorts = keeperCables.map((channel) => channel.port1);
-    this.#keeper = this.#watch(
-      new Thread('keeper', 'keeper', { dataDir, limits, ports: keeperPorts, log }, keeperPorts),
-    );
-    this.#shards = keeperCables.map(({ port2: keeper }, index) => {
-      const ports = cables.toGateways[index]!;
-      return this.#watch(
-        new Thread(`shard-${index}`, 'shard', { index, app: config.app, dataDir, limits, ports, keeper, log }, [
-          ...ports,
-          keeper,
-        ]),
-      );
-    });
     const devSecret = config.dev && config.auth.secret === undefined ? readOrCreateDevSecret(dataDir) : undefined;
     this.#gateways = cables.toShards.map((ports, index) => {
       const data = {
@@ -123,9 +121,35 @@ class Server {
       };
       return this.#watch(new Thread(`gateway-${index}`, 'gateway', data, ports));
     });
+    this.#keeper = this.#watch(
+      new Thread('keeper', 'keeper', { dataDir, limits, ports: keeperPorts, log }, keeperPorts),
+    );
+    const shards: ShardsParts = {
+      config,
+      logOptions: log,
+      log: this.#log,
+      keeper: this.#keeper,
+      gateways: this.#gateways,
+      watchdog: this.#watchdog,
+      crashes: this.#crashes,
+      stopping: () => this.lifecycle.stopping,
+      onAway: (away) => this.#setAway(away),
+    };
+    this.#shards = new Shards(
+      shards,
+      cables.toGateways,
+      keeperCables.map((channel) => channel.port2),
+    );
   }
 
-  /** A thread that ends by itself takes the process with it: what it held in flight cannot be answered any more. */
+  /** A shard that is not back soon: balancers should send new traffic elsewhere, while the other shards go on. */
+  #setAway(away: number): void {
+    clearTimeout(this.#impairment);
+    if (away === 0) this.#phase.setImpaired(false);
+    else this.#impairment = setTimeout(() => this.#phase.setImpaired(true), awayMsMax).unref();
+  }
+
+  /** Gateways and the keeper: without them nothing goes on, so the process ends and is to be started again. */
   #watch(thread: Thread): Thread {
     void thread.died.then(({ code, error }) => {
       if (this.lifecycle.stopping) return;
@@ -140,7 +164,7 @@ class Server {
 
   async #loadApp(): Promise<void> {
     try {
-      const loaded = await Promise.all(this.#shards.map((shard) => shard.ask<string[]>('load')));
+      const loaded = await this.#shards!.ask<string[]>('load');
       this.#log.info({ app: this.#config.app, actors: loaded[0] }, 'app loaded');
     } catch (error) {
       throw startError(error, exitCodes.noApp);
@@ -156,7 +180,7 @@ class Server {
       const { adminPort } = this.#config;
       if (adminPort !== undefined) this.#closeAdmin = await startAdmin(adminPort, this.#phase);
     } catch (error) {
-      throw startError(error, isConfigError(error) ? exitCodes.config : exitCodes.portInUse);
+      throw listenError(error);
     }
   }
 
@@ -167,8 +191,22 @@ class Server {
   }
 
   async #recover(): Promise<void> {
-    const recovered = await this.#keeper!.ask<Record<string, unknown>>('recover', { shards: this.#config.shards });
-    this.#log.info(recovered, 'journals replayed');
+    try {
+      const recovered = await this.#keeper!.ask<Record<string, unknown>>('recover', { shards: this.#config.shards });
+      this.#log.info(recovered, 'journals replayed');
+    } catch (error) {
+      throw unusableData(error, this.#config.dataDir);
+    }
+  }
+
+  async #startShards(): Promise<void> {
+    try {
+      this.#crashes.start();
+      await this.#shards!.ask('start');
+      this.#shards!.watch();
+    } catch (error) {
+      throw unusableData(error, this.#config.dataDir);
+    }
   }
 
   async #open(): Promise<void> {
@@ -188,34 +226,28 @@ class Server {
   /** What was accepted ends, is committed, and its replies have reached the gateways. */
   async #settle(): Promise<void> {
     await each(this.#gateways, 'settled');
-    await each(this.#shards, 'drain');
+    await this.#shards!.ask('drain');
   }
 
   /** Actors leave memory, tenant files catch up, and only then the journals close: the next start has nothing to replay. */
   async #stopShards(): Promise<void> {
-    await each(this.#shards, 'deactivate');
-    await this.#keeper?.ask('flush');
-    await each(this.#shards, 'stop');
+    this.#crashes.stop();
+    await this.#shards!.ask('deactivate');
+    await this.#keeper!.ask('flush');
+    await this.#shards!.ask('stop');
   }
 
   async #terminate(): Promise<void> {
-    const threads = [...this.#gateways, ...this.#shards, ...(this.#keeper === undefined ? [] : [this.#keeper])];
-    await Promise.all(threads.map((thread) => thread.terminate()));
+    this.#watchdog.stop();
+    clearTimeout(this.#impairment);
+    await Promise.all([
+      ...this.#gateways.map((gateway) => gateway.terminate()),
+      this.#shards?.terminate(),
+      this.#keeper?.terminate(),
+    ]);
   }
 }
 
 async function each(threads: readonly Thread[], question: string, argument?: unknown): Promise<void> {
   await Promise.all(threads.map((thread) => thread.ask(question, argument)));
-}
-
-/** A gateway that cannot listen says ListenError; whatever else stops it is about keys and algorithms. */
-function isConfigError(error: unknown): boolean {
-  return error instanceof ThreadError && error.kind !== 'ListenError';
-}
-
-function startError(error: unknown, exitCode: ExitCode): CommandError {
-  if (error instanceof CommandError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  const hint = error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? error.hint : undefined;
-  return new CommandError(message, { exitCode, cause: error, ...(hint === undefined ? {} : { hint }) });
 }

@@ -13,6 +13,8 @@ import type { Clock } from '../host/clock.ts';
 import type { Config } from '../host/config.ts';
 import type { Logger } from '../host/log.ts';
 import type { Phase } from '../host/phase.ts';
+import { AppError } from '../protocol/errors.ts';
+import { callFingerprint } from '../host/fingerprint.ts';
 import { closeCodes } from '../protocol/messages.ts';
 import type { GatewayLink } from '../transport/contract.ts';
 import { Admission } from './admission.ts';
@@ -25,7 +27,9 @@ import { listen } from './listen.ts';
 import { Origins } from './origin.ts';
 import { Outlet } from './outlet.ts';
 import { Pending } from './pending.ts';
+import { PoisonCalls } from './poison.ts';
 import { Principals } from './principals.ts';
+import type { Session } from './session.ts';
 import { socketBehavior } from './socket.ts';
 import { upgradeHandler } from './upgrade.ts';
 
@@ -68,6 +72,25 @@ export interface Gateway {
    */
   close(flushMsMax: number): Promise<void>;
   counts(): GatewayCounts;
+  /**
+   * A shard's thread died: its calls in flight end `unknown` now, new ones are refused until `shardBack`.
+   * Returns what the call with this number asked for, if it was in flight: the one that its shard was running.
+   */
+  shardLost(shard: number, runningCall: number): RunningCall | undefined;
+  /** Its successor takes calls: it is told of the sessions here and their subscriptions. */
+  shardBack(shard: number): void;
+  /** The calls that are not to be run any more. */
+  setPoison(fingerprints: readonly string[]): void;
+}
+
+/** What a shard was doing when it died. */
+export interface RunningCall {
+  readonly fingerprint: string;
+  readonly tenant: string;
+  readonly actor: string;
+  readonly actorId: string;
+  readonly method: string;
+  readonly key: string;
 }
 
 /** @throws Error when the keys are unusable or the address cannot be listened on */
@@ -79,7 +102,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const admission = new Admission(verify, dev);
   const origins = new Origins(config.allowedOrigins, dev);
   const pending = new Pending(link.shards);
-  const intake = new Intake(link, pending, limits, clock);
+  const poison = new PoisonCalls();
+  const intake = new Intake(link, pending, poison, limits, clock);
   const principals = new Principals(admission, intake, clock, limits.httpPrincipalsMax);
   const connections = new Map<number, Connection>();
   const unsent = new Unsent();
@@ -119,6 +143,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       }
     },
     settled: () => pending.settled(),
+    shardLost,
+    shardBack: (shard) => intake.shardBack(shard, sessions()),
+    setPoison: (fingerprints) => poison.set(fingerprints),
     close: (flushMsMax) => (closing ??= close(flushMsMax)),
     counts: () => ({
       sockets: connections.size,
@@ -128,6 +155,29 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       topics: outlet.topics,
     }),
   };
+
+  function shardLost(shard: number, runningCall: number): RunningCall | undefined {
+    const running = pending.get(runningCall);
+    intake.shardLost(shard);
+    outlet.forgetShard(shard);
+    const lost = new AppError(
+      'UNKNOWN',
+      'The part of the server that ran this call ended; repeat it with the same key',
+      {
+        retryAfterMs: 500,
+      },
+    ).toBody();
+    for (const call of pending.ofShard(shard)) outlet.fail(call, lost);
+    outlet.flush();
+    if (running?.facts === undefined) return undefined;
+    const { tenant } = running.session.info;
+    const { actor, actorId, method, key } = running.facts;
+    return { fingerprint: callFingerprint(tenant, running.facts), tenant, actor, actorId, method, key };
+  }
+
+  function* sessions(): Iterable<Session> {
+    for (const { session } of connections.values()) yield session;
+  }
 
   function stopListening(): void {
     if (listener !== undefined) us_listen_socket_close(listener);

@@ -61,7 +61,10 @@ export function httpHandler(options: HttpOptions): (res: HttpResponse, req: Http
       case 'health':
         return exchange.json(200, '{"status":"ok"}');
       case 'ready':
-        return exchange.json(phase.name === 'ready' ? 200 : 503, `{"status":"${phase.name}"}`);
+        return exchange.json(
+          phase.name === 'ready' && !phase.impaired ? 200 : 503,
+          `{"status":"${phase.impaired ? 'impaired' : phase.name}"}`,
+        );
       case 'socket':
         return exchange.fail(new AppError('MALFORMED', 'This route takes WebSocket upgrades').toBody(), {
           status: 426,

@@ -13,19 +13,17 @@ import type { Limits } from '../protocol/limits.ts';
 import { shardOf } from '../protocol/placement.ts';
 import type { GatewayLink } from '../transport/contract.ts';
 import type { Principal } from './auth.ts';
-import type { Pending, Waiter } from './pending.ts';
-import { Session, type TenantLoad } from './session.ts';
+import type { CallFacts, Pending, Waiter } from './pending.ts';
+import type { PoisonCalls } from './poison.ts';
+import { Session, type Subscription, type TenantLoad } from './session.ts';
 
-export interface Call {
-  readonly actor: string;
-  readonly actorId: string;
-  readonly method: string;
-  readonly key: string;
+export interface Call extends CallFacts {
   readonly deadlineMs: number;
-  readonly input: unknown;
   /** Length of the text that the call came in, to bound the frame that it goes on in. */
   readonly chars: number;
 }
+
+type SubscriptionOp = typeof inboundOp.subscribe | typeof inboundOp.unsubscribe;
 
 /** A frame is sent before the tick ends when it holds this much: structured clone of strings blocks both threads. */
 const frameCharsMax = 1024 * 1024;
@@ -37,11 +35,18 @@ export class Intake {
   readonly #clock: Clock;
   readonly #frames: { readonly frame: InboundFrame; chars: number }[];
   readonly #tenants = new Map<string, TenantLoad>();
+  /** Shards whose thread died and whose successor is not there yet. */
+  readonly #away = new Set<number>();
+  /** How many threads each shard has had. */
+  readonly #lives: number[];
+  readonly #poison: PoisonCalls;
   #nextSession = 1;
   #flushPlanned = false;
 
-  constructor(link: GatewayLink, pending: Pending, limits: Limits, clock: Clock) {
+  constructor(link: GatewayLink, pending: Pending, poison: PoisonCalls, limits: Limits, clock: Clock) {
     this.#link = link;
+    this.#poison = poison;
+    this.#lives = Array.from({ length: link.shards }, () => 1);
     this.#limits = limits;
     this.#pending = pending;
     this.#clock = clock;
@@ -64,8 +69,9 @@ export class Intake {
   endSession(session: Session): void {
     session.ending = true;
     session.ended = true;
-    for (const shard of session.shards) this.#add(shard, 16).add([inboundOp.end, session.number]);
+    for (const shard of session.shards.keys()) this.#add(shard, 16).add([inboundOp.end, session.number]);
     session.shards.clear();
+    session.subscriptions.clear();
     session.load.sessions -= 1;
     this.#forgetTenant(session);
   }
@@ -80,10 +86,10 @@ export class Intake {
   call(session: Session, call: Call, waiter: Waiter): ErrorBody | undefined {
     const { actor, actorId, method, key, deadlineMs, input, chars } = call;
     const shard = shardOf(session.info.tenant, actor, actorId, this.#link.shards);
-    const refusal = this.#refusal(session, shard);
+    const refusal = this.#refusal(session, shard) ?? this.#poison.refusal(session.info.tenant, call);
     if (refusal !== undefined) return refusal;
     const frame = this.#frameFor(session, shard, chars);
-    const number = this.#pending.add(waiter, session, shard);
+    const number = this.#pending.add(waiter, session, shard, call);
     frame.addCall(session.number, number, actor, actorId, method, key, deadlineMs, input);
     return undefined;
   }
@@ -98,10 +104,35 @@ export class Intake {
     return undefined;
   }
 
-  subscription(session: Session, on: boolean, actor: string, actorId: string, stream: Stream): void {
+  /** The refusal, or undefined when the shard will answer with a snapshot, or with nothing for events. */
+  subscription(session: Session, on: boolean, actor: string, actorId: string, stream: Stream): ErrorBody | undefined {
     const shard = shardOf(session.info.tenant, actor, actorId, this.#link.shards);
-    const op = on ? inboundOp.subscribe : inboundOp.unsubscribe;
-    this.#frameFor(session, shard, 0).add([op, session.number, actor, actorId, stream]);
+    const name = `${stream}\n${actor}\n${actorId}`;
+    if (!on) session.subscriptions.delete(name);
+    else if (session.subscriptions.size >= this.#limits.connectionActorsMax * 2) return tooManySubscriptions;
+    else session.subscriptions.set(name, { shard, actor, actorId, stream });
+    // A shard that is away hears of it when it is back.
+    if (this.#away.has(shard)) return undefined;
+    this.#subscribe(session, on ? inboundOp.subscribe : inboundOp.unsubscribe, { shard, actor, actorId, stream });
+    return undefined;
+  }
+
+  /** The shard's thread died: what was gathered for it is moot, and new calls to it are refused until it is back. */
+  shardLost(shard: number): void {
+    this.#away.add(shard);
+    this.#lives[shard]! += 1;
+    this.#frames[shard]!.frame.take();
+    this.#frames[shard]!.chars = 0;
+  }
+
+  /** Its successor serves: it hears of the sessions anew, with what they subscribed to. */
+  shardBack(shard: number, sessions: Iterable<Session>): void {
+    this.#away.delete(shard);
+    for (const session of sessions) {
+      for (const subscription of session.subscriptions.values()) {
+        if (subscription.shard === shard) this.#subscribe(session, inboundOp.subscribe, subscription);
+      }
+    }
   }
 
   /** Called after each answer: what was only waiting for it goes. */
@@ -116,12 +147,17 @@ export class Intake {
     if (session.info.kind === 'ws' && session.calls >= connectionCallsMax) return connectionBusy;
     if (session.load.calls >= tenantCallsMax) return tenantBusy;
     if (this.#pending.shardCalls[shard]! >= shardCallsMax) return serverBusy;
+    if (this.#away.has(shard)) return shardAway;
     return undefined;
   }
 
+  #subscribe(session: Session, op: SubscriptionOp, { shard, actor, actorId, stream }: Subscription): void {
+    this.#frameFor(session, shard, 0).add([op, session.number, actor, actorId, stream]);
+  }
+
   #frameFor(session: Session, shard: number, chars: number): InboundFrame {
-    if (session.shards.has(shard)) return this.#add(shard, chars);
-    session.shards.add(shard);
+    if (session.shards.get(shard) === this.#lives[shard]) return this.#add(shard, chars);
+    session.shards.set(shard, this.#lives[shard]!);
     const frame = this.#add(shard, chars);
     frame.add([inboundOp.open, session.number, session.info]);
     return frame;
@@ -163,6 +199,8 @@ const envelopeChars = 64;
 const connectionBusy = overloaded('Too many calls in flight on this connection');
 const tenantBusy = overloaded('Too many calls in flight');
 const serverBusy = overloaded('The server is busy');
+const shardAway = overloaded('This part of the server is being started again');
+const tooManySubscriptions = overloaded('Too many subscriptions on this connection');
 
 function overloaded(message: string): ErrorBody {
   return new AppError('OVERLOADED', message, { retryAfterMs: 100 }).toBody();

@@ -43,8 +43,28 @@ export class Outlet {
 
   receive(frame: string, shard: number): void {
     decodeOutbound(frame, (op, a, b, c, body) => this.#handle(shard, op, a, b, c, body));
-    this.#flush();
-    this.#pending.wakeIfIdle();
+    this.flush();
+  }
+
+  /** Ends a call with an error: the shard's, or ours for a shard that will not answer. */
+  fail(call: number, error: ErrorBody): void {
+    const entry = this.#pending.take(call);
+    if (entry === undefined) return;
+    entry.waiter.failed(error);
+    this.#intake.answered(entry.session);
+  }
+
+  /** A shard's thread is gone, and with it the meaning of its topic numbers. */
+  forgetShard(shard: number): void {
+    const prefix = `${shard}.`;
+    for (const [topic, members] of this.#topics) {
+      if (!topic.startsWith(prefix)) continue;
+      for (const member of members) {
+        member.topics.delete(topic);
+        member.leaveTopic(topic);
+      }
+      this.#topics.delete(topic);
+    }
   }
 
   /** For replies: one message to one connection, in order with everything else of this frame. */
@@ -67,8 +87,9 @@ export class Outlet {
   #handle(shard: number, op: OutboundOp, a: number, b: number, c: number, body: string): void {
     switch (op) {
       case 'K':
+        return this.#succeed(a, body, b === 1, c);
       case 'E':
-        return this.#answer(op, a, b, c, body);
+        return this.fail(a, JSON.parse(body) as ErrorBody);
       case 'M':
         return this.#message(this.#connections.get(a), b === 1, body);
       case 'S':
@@ -80,11 +101,10 @@ export class Outlet {
     }
   }
 
-  #answer(op: 'K' | 'E', call: number, durable: number, seq: number, body: string): void {
+  #succeed(call: number, result: string, durable: boolean, seq: number): void {
     const entry = this.#pending.take(call);
     if (entry === undefined) return;
-    if (op === 'K') entry.waiter.ok(body, durable === 1, seq);
-    else entry.waiter.failed(JSON.parse(body) as ErrorBody);
+    entry.waiter.ok(result, durable, seq);
     this.#intake.answered(entry.session);
   }
 
@@ -133,9 +153,11 @@ export class Outlet {
     if (before < sweepBytes && this.#publishedBytes >= sweepBytes) setImmediate(() => this.sweep());
   }
 
-  #flush(): void {
+  /** Sends what was gathered for each connection, and tells who waits for the last answer. */
+  flush(): void {
     const connections = this.#unflushed;
     this.#unflushed = [];
     for (const connection of connections) connection.flush();
+    this.#pending.wakeIfIdle();
   }
 }

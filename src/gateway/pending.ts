@@ -14,10 +14,20 @@ export interface Waiter {
   failed(error: ErrorBody): void;
 }
 
-interface Entry {
+/** What is remembered of a call while it is under way; undefined for reads of the state. */
+export interface CallFacts {
+  readonly actor: string;
+  readonly actorId: string;
+  readonly method: string;
+  readonly key: string;
+  readonly input: unknown;
+}
+
+export interface Entry {
   readonly waiter: Waiter;
   readonly session: Session;
   readonly shard: number;
+  readonly facts: CallFacts | undefined;
 }
 
 export class Pending {
@@ -35,13 +45,24 @@ export class Pending {
   }
 
   /** The call's number, unique for the gateway's life. */
-  add(waiter: Waiter, session: Session, shard: number): number {
+  add(waiter: Waiter, session: Session, shard: number, facts?: CallFacts): number {
     const call = this.#nextCall++;
-    this.#entries.set(call, { waiter, session, shard });
+    this.#entries.set(call, { waiter, session, shard, facts });
     session.calls += 1;
     session.load.calls += 1;
     this.shardCalls[shard]! += 1;
     return call;
+  }
+
+  get(call: number): Entry | undefined {
+    return this.#entries.get(call);
+  }
+
+  /** Numbers of the calls that wait for this shard. */
+  ofShard(shard: number): number[] {
+    const calls: number[] = [];
+    for (const [call, entry] of this.#entries) if (entry.shard === shard) calls.push(call);
+    return calls;
   }
 
   /** The entry of an answered call, or undefined when it was answered before. */

@@ -118,7 +118,8 @@ export function socketBehavior(options: SocketOptions): WebSocketBehavior<Socket
 
   function subscribe(connection: Connection, frame: Subscription): void {
     if (frame.on && phase.name === 'draining') return refuse(connection, frame, draining);
-    intake.subscription(connection.session, frame.on, frame.actor, frame.actorId, frame.stream);
+    const refusal = intake.subscription(connection.session, frame.on, frame.actor, frame.actorId, frame.stream);
+    if (refusal !== undefined) refuse(connection, frame, refusal);
   }
 
   /** A new token for the old one. What shards were told of the session stays; only its end moves. */

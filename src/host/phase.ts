@@ -1,5 +1,5 @@
 /**
- * Where the process is in its life, shared by all threads through four bytes of memory. Main writes, gateways read on
+ * Where the process is in its life, shared by all threads through eight bytes of memory. Main writes, gateways read on
  * every request: a message could arrive late, a word in shared memory cannot.
  */
 export const phases = ['starting', 'ready', 'draining'] as const;
@@ -9,13 +9,22 @@ export class Phase {
   readonly memory: SharedArrayBuffer;
   readonly #word: Int32Array;
 
-  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(4)) {
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(8)) {
     this.memory = memory;
     this.#word = new Int32Array(memory);
   }
 
   get name(): PhaseName {
     return phases[Atomics.load(this.#word, 0)] ?? 'draining';
+  }
+
+  /** Shards that have not served for a while: the process works, but should get no new traffic. */
+  get impaired(): boolean {
+    return Atomics.load(this.#word, 1) !== 0;
+  }
+
+  setImpaired(impaired: boolean): void {
+    Atomics.store(this.#word, 1, impaired ? 1 : 0);
   }
 
   set(name: PhaseName): void {

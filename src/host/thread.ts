@@ -32,8 +32,8 @@ export class Thread {
   #nextId = 1;
   #death: Error | undefined;
 
-  /** `entry` is a file of `workers/`, named without its extension. */
-  constructor(name: string, entry: string, data: unknown, transfer: readonly Transferable[]) {
+  /** `entry` is a file of `workers/`, named without its extension; `heapMbMax`: mebibytes after which it ends. */
+  constructor(name: string, entry: string, data: unknown, transfer: readonly Transferable[], heapMbMax?: number) {
     this.name = name;
     // From a checkout the entries are .ts and run as they are; in a built package both are .js.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
@@ -41,6 +41,7 @@ export class Thread {
       workerData: data,
       transferList: [...transfer],
       name,
+      ...(heapMbMax === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMbMax } }),
       // In a checkout `import 'fermata'` means the sources; the built package has no such files and ignores it.
       execArgv: extension === 'ts' ? ['--conditions=fermata-source'] : [],
     });

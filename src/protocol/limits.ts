@@ -41,6 +41,8 @@ export const defaultLimits = {
   actorIdleMs: 60_000,
   /** Bytes of state (as JSON) held by one shard; past it the longest-idle actors leave memory early. */
   shardStateBytesMax: 256 * 1024 * 1024,
+  /** Mebibytes of JavaScript heap that one shard's thread may use; past it the thread ends and is started again. */
+  shardHeapMbMax: 1024,
   /** Actors held in memory by one shard. */
   shardActorsMax: 100_000,
   /** Actors that one connection may touch while presence is tracked for it. */

@@ -4,7 +4,6 @@
  * `complete` says whether memory alone answers "never seen". It is false while the actor is loading, when its tenant file
  * has outcomes, and after old ones were let go here: then the keeper is asked.
  */
-import { hash } from 'node:crypto';
 import type { StoredOutcome } from '../storage/contract.ts';
 import type { Session } from './sessions.ts';
 
@@ -72,19 +71,4 @@ export class Outcomes {
       return;
     }
   }
-}
-
-/** A hash of what a call asks for. Object keys are sorted, so that two spellings of one input are one. */
-export function hashArgs(method: string, input: unknown): string {
-  return hash('sha256', `${method}\n${canonical(input)}`, 'base64url').slice(0, 22);
-}
-
-function canonical(value: unknown): string {
-  return (
-    JSON.stringify(value, (_key, child: unknown) =>
-      typeof child === 'object' && child !== null && !Array.isArray(child)
-        ? Object.fromEntries(Object.entries(child).sort(([a], [b]) => (a < b ? -1 : 1)))
-        : child,
-    ) ?? ''
-  );
 }

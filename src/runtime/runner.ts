@@ -12,12 +12,15 @@ import type { Activation } from './activation.ts';
 import type { Batch } from './batch.ts';
 import type { MailboxItem } from './mailbox.ts';
 import type { Refusals } from './refusals.ts';
+import type { Vitals } from '../host/vitals.ts';
 import type { Step, Turns } from './turn.ts';
 
 export interface RunnerParts {
   readonly turns: Turns;
   readonly batch: Batch;
   readonly refusals: Refusals;
+  /** Told which call's code runs, for whoever has to say what killed the thread. */
+  readonly vitals: Vitals;
   readonly turnMs: number;
   readonly batchTurnsMax: number;
   readonly monotonic: () => number;
@@ -27,8 +30,13 @@ export interface RunnerParts {
   readonly onDeactivated: (activation: Activation) => void;
 }
 
+interface Turn {
+  readonly item: MailboxItem;
+  readonly steps: Step<void>;
+}
+
 interface Waiting {
-  readonly turn: Step<void>;
+  readonly turn: Turn;
   readonly timer: NodeJS.Timeout;
 }
 
@@ -104,17 +112,21 @@ export class Runner {
     activation.lastUsedMs = this.#parts.monotonic();
     activation.busy = true;
     activation.closing = item.kind === 'deactivate';
-    this.#advance(activation, this.#parts.turns.run(activation, item), { value: undefined });
+    this.#advance(activation, { item, steps: this.#parts.turns.run(activation, item) }, { value: undefined });
   }
 
   /** Runs the turn to its end or to the next promise. */
-  #advance(activation: Activation, turn: Step<void>, settled: { value: unknown } | { error: unknown }): void {
+  #advance(activation: Activation, turn: Turn, settled: { value: unknown } | { error: unknown }): void {
     const before = this.#waiting.get(activation);
     if (before !== undefined) {
       clearTimeout(before.timer);
       this.#waiting.delete(activation);
     }
-    const step = 'error' in settled ? turn.throw(settled.error) : turn.next(settled.value);
+    const { item, steps } = turn;
+    const { vitals } = this.#parts;
+    if (item.kind === 'call') vitals.begin(item.session.gateway, item.call);
+    const step = 'error' in settled ? steps.throw(settled.error) : steps.next(settled.value);
+    vitals.end();
     if (step.done !== true) {
       this.#wait(activation, turn, step.value);
       return;
@@ -125,7 +137,7 @@ export class Runner {
     this.schedule();
   }
 
-  #wait(activation: Activation, turn: Step<void>, promise: PromiseLike<unknown>): void {
+  #wait(activation: Activation, turn: Turn, promise: PromiseLike<unknown>): void {
     const { turnMs, monotonic } = this.#parts;
     const leftMs = Math.max(0, turnMs - (monotonic() - activation.lastUsedMs));
     const waiting: Waiting = { turn, timer: setTimeout(() => this.interrupt(activation, this.#timeout()), leftMs) };

@@ -7,6 +7,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { AppDefinition } from '../actor/definition.ts';
 import { systemClock } from '../host/clock.ts';
 import { createLog, type LogOptions } from '../host/log.ts';
+import { pulseMs, Vitals } from '../host/vitals.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { Journal } from '../storage/journal.ts';
 import { keeperPort } from '../storage/keeper-port.ts';
@@ -24,6 +25,8 @@ export interface ShardThreadData {
   /** One per gateway. */
   readonly ports: readonly MessagePort[];
   readonly keeper: MessagePort;
+  /** Memory of `Vitals`. */
+  readonly vitals: SharedArrayBuffer;
   readonly log: LogOptions;
 }
 
@@ -32,6 +35,8 @@ export function shardThread(data: ShardThreadData, link: ShardLink): Record<stri
   const log = createLog(data.log, `shard-${data.index}`);
   let app: AppDefinition | undefined;
   let shard: Shard | undefined;
+  const vitals = new Vitals(data.vitals);
+  setInterval(() => vitals.beat(), pulseMs).unref();
   // A promise that an author's code let go of. Its turn has ended and its draft is revoked, so that no state is at risk.
   process.on('unhandledRejection', (reason) => {
     log.error(
@@ -53,6 +58,7 @@ export function shardThread(data: ShardThreadData, link: ShardLink): Record<stri
         link,
         limits: data.limits,
         clock: systemClock,
+        vitals,
         log,
       });
     },

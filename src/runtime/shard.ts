@@ -11,7 +11,9 @@ import type { Clock } from '../host/clock.ts';
 import type { Logger } from '../host/log.ts';
 import type { Address } from '../protocol/address.ts';
 import { decodeInbound, type Inbound, inboundOp, type Stream } from '../protocol/envelope.ts';
+import { argsFingerprint } from '../host/fingerprint.ts';
 import { AppError } from '../protocol/errors.ts';
+import type { Vitals } from '../host/vitals.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { Keeper } from '../storage/contract.ts';
 import type { Journal } from '../storage/journal.ts';
@@ -22,7 +24,6 @@ import { Answers, keyReused } from './answers.ts';
 import { Audiences } from './audience.ts';
 import { Batch, type Connection } from './batch.ts';
 import { Eviction } from './eviction.ts';
-import { hashArgs } from './outcomes.ts';
 import { Refusals } from './refusals.ts';
 import { Runner } from './runner.ts';
 import { type Session, Sessions } from './sessions.ts';
@@ -35,6 +36,7 @@ export interface ShardParts {
   readonly link: ShardLink;
   readonly limits: Limits;
   readonly clock: Clock;
+  readonly vitals: Vitals;
   readonly log: Logger;
 }
 
@@ -72,6 +74,7 @@ export class Shard {
       turns,
       batch: this.#batch,
       refusals: this.#refusals,
+      vitals: parts.vitals,
       turnMs: limits.turnMs,
       batchTurnsMax: limits.batchTurnsMax,
       monotonic: clock.monotonic,
@@ -145,7 +148,7 @@ export class Shard {
     try {
       const activation = this.#activations.find({ tenant: session.info.tenant, type, id });
       const item = { session, call, key, method, input };
-      const args = key === '' ? '' : hashArgs(method, input);
+      const args = key === '' ? '' : argsFingerprint(method, input);
       if (key !== '' && this.#knownCall(activation, item, args)) return;
       this.#admit(activation, session);
       const stored =

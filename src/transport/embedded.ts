@@ -20,22 +20,42 @@ export function layCables(gateways: number, shards: number): Cables {
   };
 }
 
-export function gatewayLink(ports: readonly MessagePort[]): GatewayLink {
+/** A link of this process, whose peer may die and be replaced by a successor. */
+export interface Replaceable {
+  /** Frames go to and come from the successor's port from now on. Frames to the old one are lost, as they were anyway. */
+  replace(peer: number, port: MessagePort): void;
+}
+
+export function gatewayLink(ports: readonly MessagePort[]): GatewayLink & Replaceable {
   return { shards: ports.length, ...link(ports) };
 }
 
-export function shardLink(ports: readonly MessagePort[]): ShardLink {
+export function shardLink(ports: readonly MessagePort[]): ShardLink & Replaceable {
   return { gateways: ports.length, ...link(ports) };
 }
 
-function link(ports: readonly MessagePort[]) {
+function link(given: readonly MessagePort[]) {
+  const ports = [...given];
   let open = true;
+  let receiver: ((frame: string, peer: number) => void) | undefined;
+  const listen = (port: MessagePort, peer: number): void => {
+    port.on('message', (frame: string) => receiver?.(frame, peer));
+  };
   return {
     send(peer: number, frame: string): void {
       if (open) ports[peer]?.postMessage(frame);
     },
     onFrame(receive: (frame: string, peer: number) => void): void {
-      for (const [peer, port] of ports.entries()) port.on('message', (frame: string) => receive(frame, peer));
+      const first = receiver === undefined;
+      receiver = receive;
+      // Listening starts the flow: frames that came before wait in the port until then.
+      if (first) for (const [peer, port] of ports.entries()) listen(port, peer);
+    },
+    replace(peer: number, port: MessagePort): void {
+      if (!open) return port.close();
+      ports[peer]?.close();
+      ports[peer] = port;
+      if (receiver !== undefined) listen(port, peer);
     },
     close(): void {
       open = false;

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { AppDefinition } from '../../src/actor/definition.ts';
 import { systemClock } from '../../src/host/clock.ts';
 import { createLog } from '../../src/host/log.ts';
+import { Vitals } from '../../src/host/vitals.ts';
 import { decodeOutbound, InboundFrame, inboundOp, type SessionInfo } from '../../src/protocol/envelope.ts';
 import type { ErrorBody } from '../../src/protocol/errors.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
@@ -64,6 +65,7 @@ export class Rig {
       link,
       limits,
       clock: systemClock,
+      vitals: new Vitals(),
       log,
     });
   }

@@ -1,0 +1,129 @@
+/**
+ * The shard threads, from main's side: started together, and each started again by itself when it dies.
+ *
+ *   thread dies ─▶ gateways end its calls as unknown ─▶ the call it was running is counted ─▶ (wait, longer each time)
+ *               ─▶ new thread, new cables ─▶ keeper replays its journal ─▶ it serves, gateways tell it who is there
+ *
+ * Other shards go on all the while. The first restart comes at once; the next ones wait, up to 1.5 s, until the shard has
+ * lived for a minute.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import type { Config } from '../host/config.ts';
+import type { Logger, LogOptions } from '../host/log.ts';
+import { Thread } from '../host/thread.ts';
+import { Vitals } from '../host/vitals.ts';
+import type { CrashCount } from './crash-count.ts';
+import type { Watchdog, Watched } from './watchdog.ts';
+
+const firstWaitMs = 250;
+const waitMsMax = 1500;
+const steadyMs = 60_000;
+
+export interface ShardsParts {
+  readonly config: Config;
+  readonly logOptions: LogOptions;
+  readonly log: Logger;
+  readonly keeper: Thread;
+  readonly gateways: readonly Thread[];
+  readonly watchdog: Watchdog;
+  readonly crashes: CrashCount;
+  readonly stopping: () => boolean;
+  /** Called with the number of shards that do not serve, whenever it changes after the start. */
+  readonly onAway: (away: number) => void;
+}
+
+interface Shard extends Watched {
+  readonly startedMs: number;
+  readonly waitMs: number;
+}
+
+/** What a gateway knows of the call that a shard was running. */
+type RunningCall = Parameters<CrashCount['crashed']>[0];
+
+export class Shards {
+  readonly #parts: ShardsParts;
+  readonly #shards: Shard[];
+  readonly #away = new Set<number>();
+
+  /** `ports[s]` are shard s's ends of its cables to the gateways, `keepers[s]` its end of the one to the keeper. */
+  constructor(parts: ShardsParts, ports: readonly MessagePort[][], keepers: readonly MessagePort[]) {
+    this.#parts = parts;
+    this.#shards = ports.map((row, index) => this.#spawn(index, row, keepers[index]!, 0));
+  }
+
+  /** Asks all of them; settles when all have answered. */
+  async ask<T = void>(question: string): Promise<T[]> {
+    return await Promise.all(this.#shards.map(({ thread }) => thread.ask<T>(question)));
+  }
+
+  /** From the `start` question on: a loop in an app's module is told by the start's own time. */
+  watch(): void {
+    for (const shard of this.#shards) this.#parts.watchdog.watch(shard);
+  }
+
+  async terminate(): Promise<void> {
+    await Promise.all(this.#shards.map(({ thread }) => thread.terminate()));
+  }
+
+  #spawn(index: number, ports: readonly MessagePort[], keeper: MessagePort, waitMs: number): Shard {
+    const { app, dataDir, limits } = this.#parts.config;
+    const vitals = new Vitals();
+    const data = { index, app, dataDir, limits, ports, keeper, vitals: vitals.memory, log: this.#parts.logOptions };
+    const thread = new Thread(`shard-${index}`, 'shard', data, [...ports, keeper], limits.shardHeapMbMax);
+    const shard = { thread, vitals, startedMs: performance.now(), waitMs };
+    void thread.died.then(({ code, error }) => {
+      if (this.#parts.stopping()) return;
+      this.#parts.log.error({ thread: thread.name, code, err: error }, 'a shard died; it is started again');
+      this.#succeed(index, shard).catch((failure: unknown) => {
+        this.#parts.log.error({ thread: thread.name, err: failure }, 'a shard could not be started again');
+      });
+    });
+    return shard;
+  }
+
+  async #succeed(index: number, dead: Shard): Promise<void> {
+    const { keeper, gateways, watchdog, stopping } = this.#parts;
+    this.#setAway(index, true);
+    await this.#settleCalls(index, dead);
+    const waitMs = performance.now() - dead.startedMs > steadyMs ? 0 : dead.waitMs;
+    await sleep(waitMs);
+    if (stopping()) return;
+    const cables = gateways.map(() => new MessageChannel());
+    const toKeeper = new MessageChannel();
+    const ports = cables.map(({ port2 }) => port2);
+    const next = this.#spawn(index, ports, toKeeper.port2, Math.min(waitMsMax, Math.max(firstWaitMs, waitMs * 2)));
+    this.#shards[index] = next;
+    await next.thread.ask('load');
+    await keeper.ask('connect', { shard: index, port: toKeeper.port1 }, [toKeeper.port1]);
+    await next.thread.ask('start');
+    watchdog.watch(next);
+    await Promise.all(
+      gateways.map((gateway, at) => {
+        const { port1 } = cables[at]!;
+        return gateway.ask('shardBack', { shard: index, port: port1 }, [port1]);
+      }),
+    );
+    this.#setAway(index, false);
+    this.#parts.log.info({ thread: next.thread.name }, 'the shard serves again');
+  }
+
+  /** Whoever waits for the dead shard hears `unknown`; the call that it was running is counted. */
+  async #settleCalls(index: number, { vitals }: Shard): Promise<void> {
+    const { running } = vitals;
+    const told = await Promise.all(
+      this.#parts.gateways.map((gateway, at) => {
+        const call = running?.gateway === at ? running.call : 0;
+        return gateway.ask<RunningCall | undefined>('shardLost', { shard: index, call });
+      }),
+    );
+    const culprit = told.find((call) => call !== undefined);
+    if (culprit !== undefined) this.#parts.crashes.crashed(culprit, Date.now());
+  }
+
+  #setAway(index: number, away: boolean): void {
+    if (away) this.#away.add(index);
+    else this.#away.delete(index);
+    this.#parts.onAway(this.#away.size);
+  }
+}

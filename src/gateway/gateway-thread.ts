@@ -1,0 +1,62 @@
+/**
+ * The life of a gateway thread, as main asks for it: start, then shardLost and shardBack as shards die and return,
+ * setPoison when a call is quarantined, and on the way down stopListening, announceShutdown, settled, close.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import { systemClock } from '../host/clock.ts';
+import { createLog, type LogOptions } from '../host/log.ts';
+import { Phase } from '../host/phase.ts';
+import type { GatewayLink } from '../transport/contract.ts';
+import { devFiles } from './dev-files.ts';
+import { startGateway, type Gateway, type GatewayOptions } from './gateway.ts';
+
+type Given = Pick<GatewayOptions, 'index' | 'host' | 'exclusivePort' | 'config' | 'devSecret'>;
+
+export interface GatewayThreadData extends Given {
+  /** Folder of pages, in development only. */
+  readonly devRoot?: string;
+  /** One per shard. */
+  readonly ports: readonly MessagePort[];
+  readonly phase: SharedArrayBuffer;
+  readonly log: LogOptions;
+}
+
+/** A link whose shards may be replaced. */
+type Link = GatewayLink & { replace(shard: number, port: MessagePort): void };
+
+export function gatewayThread(data: GatewayThreadData, link: Link): Record<string, (argument: unknown) => unknown> {
+  const { devRoot, phase, log, index, host, exclusivePort, config, devSecret } = data;
+  let gateway: Gateway | undefined;
+  return {
+    async start(port) {
+      gateway = await startGateway({
+        index,
+        host,
+        exclusivePort,
+        config,
+        ...(devSecret === undefined ? {} : { devSecret }),
+        ...(devRoot === undefined ? {} : { devFiles: devFiles(devRoot) }),
+        port: port as number,
+        link,
+        phase: new Phase(phase),
+        log: createLog(log, `gateway-${index}`),
+        clock: systemClock,
+      });
+      return { port: gateway.port };
+    },
+    setPoison: (fingerprints) => gateway?.setPoison(fingerprints as string[]),
+    shardLost(lost) {
+      const { shard, call } = lost as { shard: number; call: number };
+      return gateway?.shardLost(shard, call);
+    },
+    shardBack(back) {
+      const { shard, port } = back as { shard: number; port: MessagePort };
+      link.replace(shard, port);
+      gateway?.shardBack(shard);
+    },
+    stopListening: () => gateway?.stopListening(),
+    announceShutdown: (reconnectMsMax) => gateway?.announceShutdown(reconnectMsMax as number),
+    settled: () => gateway?.settled(),
+    close: (flushMsMax) => gateway?.close(flushMsMax as number),
+  };
+}
