@@ -1,0 +1,66 @@
+/** What the figures are held against. A goal speaks of a ratio, never of calls per second: those belong to a machine. */
+import type { Figures, Spread } from './figures.ts';
+
+export interface Goal {
+  readonly text: string;
+  readonly scenario: string;
+  readonly variant: string;
+  readonly read: (figures: Figures) => Spread | undefined;
+  readonly bound: { readonly atLeast: number } | { readonly atMost: number };
+}
+
+export const goals: readonly Goal[] = [
+  {
+    text: '50×16 durable, share of echo',
+    scenario: '50x16',
+    variant: 'durable',
+    read: (figures) => figures.ofEcho,
+    bound: { atLeast: 0.18 },
+  },
+  {
+    text: '50×16 durable, times the naive design',
+    scenario: '50x16',
+    variant: 'durable',
+    read: (figures) => figures.ofNaive,
+    bound: { atLeast: 6 },
+  },
+  {
+    text: '50×16 memory, share of echo',
+    scenario: '50x16',
+    variant: 'memory',
+    read: (figures) => figures.ofEcho,
+    bound: { atLeast: 0.25 },
+  },
+  {
+    text: '200 tenants durable, share of echo',
+    scenario: 'tenants',
+    variant: 'durable, 200 tenants',
+    read: (figures) => figures.ofEcho,
+    bound: { atLeast: 0.1 },
+  },
+  {
+    text: '1×1 durable, median latency as a multiple of echo',
+    scenario: '1x1',
+    variant: 'durable',
+    read: (figures) => figures.p50OfEcho,
+    bound: { atMost: 3 },
+  },
+];
+
+export interface Verdict {
+  readonly text: string;
+  readonly goal: string;
+  readonly value: Spread;
+  readonly reached: boolean;
+}
+
+/** Goals whose scenario was measured. */
+export function judge(figures: readonly Figures[]): Verdict[] {
+  return goals.flatMap(({ text, scenario, variant, read, bound }) => {
+    const row = figures.find((candidate) => candidate.scenario === scenario && candidate.variant === variant);
+    const value = row === undefined ? undefined : read(row);
+    if (value === undefined) return [];
+    const reached = 'atLeast' in bound ? value.median >= bound.atLeast : value.median <= bound.atMost;
+    return [{ text, goal: 'atLeast' in bound ? `≥ ${bound.atLeast}` : `≤ ${bound.atMost}`, value, reached }];
+  });
+}
