@@ -48,8 +48,8 @@ export interface ActorOptions<State extends StateSchema, Events, Inputs, Results
   readonly migrate?: (state: unknown, fromVersion: number) => InferInput<State> | Promise<InferInput<State>>;
   /** What an acknowledged call survives; `durable` by default. */
   readonly durability?: Durability;
-  /** May this caller see state and events? Return false or throw to refuse. Without it, middleware decides. */
-  readonly authorize?: (caller: Caller) => boolean | void | Promise<boolean | void>;
+  /** May this caller see state and events? Only `true` lets it. Without it, middleware decides. */
+  readonly authorize?: (caller: Caller) => boolean | Promise<boolean>;
   /** Before the first call after the actor came into memory. Also the place to tidy up after a crash. */
   readonly onActivate?: (context: ActorContext<InferOutput<State>, Events>) => unknown;
   /** Before the actor leaves memory. Not called when the process dies. */

@@ -94,7 +94,7 @@ export interface ActorDefinition {
   readonly methods: ReadonlyMap<string, MethodDefinition>;
   readonly events: ReadonlyMap<string, StandardSchemaV1>;
   readonly middleware: readonly AnyMiddleware[];
-  /** May this caller see state and events? Without it, middleware decides with `kind: 'subscribe'`. Throw or return false to refuse. */
+  /** May this caller see state and events? Only `true` lets it. Without it, middleware decides with `kind: 'subscribe'`. */
   readonly authorize: ((caller: Caller) => unknown) | undefined;
   readonly onActivate: AnyHandler | undefined;
   readonly onDeactivate: AnyHandler | undefined;

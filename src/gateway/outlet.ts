@@ -92,6 +92,8 @@ export class Outlet {
         return this.fail(a, JSON.parse(body) as ErrorBody);
       case 'M':
         return this.#message(this.#connections.get(a), b === 1, body);
+      case 'T':
+        return this.#several(body);
       case 'S':
         return this.#join(`${shard}.${b}`, this.#connections.get(a));
       case 'U':
@@ -111,6 +113,13 @@ export class Outlet {
   #message(connection: Connection | undefined, additionsOnly: boolean, text: string): void {
     if (connection === undefined || (additionsOnly && !connection.additions)) return;
     this.queue(connection, text);
+  }
+
+  #several(body: string): void {
+    const end = body.indexOf(';');
+    const text = body.slice(end + 1);
+    for (const session of body.slice(0, end).split(','))
+      this.#message(this.#connections.get(Number(session)), false, text);
   }
 
   #join(topic: string, connection: Connection | undefined): void {

@@ -16,9 +16,12 @@ export interface Clock {
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_';
 
+/** Captured once: each look at the global runs a getter. */
+const timer = performance;
+
 export const systemClock: Clock = {
   now: () => Date.now(),
-  monotonic: () => performance.now(),
+  monotonic: () => timer.now(),
   random: () => Math.random(),
   id: () => {
     let id = '';

@@ -9,6 +9,8 @@
  * them. Order within a frame and between frames of one pair is kept, and everything else builds on that.
  */
 
+import { quote } from './json-text.ts';
+
 /** Who is calling, from the verified token. Sent once per session and shard. */
 export interface SessionInfo {
   readonly tenant: string;
@@ -67,7 +69,7 @@ export class InboundFrame {
     deadlineMs: number,
     input: unknown,
   ): void {
-    const head = `[2,${session},${call},"${type}",${JSON.stringify(id)},"${method}",${key === '' ? '""' : JSON.stringify(key)},${deadlineMs}`;
+    const head = `[2,${session},${call},"${type}",${quote(id)},"${method}",${quote(key)},${deadlineMs}`;
     this.#push(input === undefined ? `${head}]` : `${head},${JSON.stringify(input)}]`);
   }
 
@@ -95,10 +97,11 @@ export function decodeInbound(frame: string): Inbound[] {
  * - `K` call a ended ok: b = 1 when durable, c = sequence number of the state (reads only), body = result JSON or empty
  * - `E` call a ended otherwise: body = ErrorBody JSON
  * - `M` message for session a; b = 1: for clients with the additions only; body = wire text
+ * - `T` wire text for several sessions: body = their numbers, joined by commas, `;`, text
  * - `S` session a joins topic b · `U` session a leaves topic b
  * - `P` wire text for every session of topic a
  */
-export type OutboundOp = 'K' | 'E' | 'M' | 'S' | 'U' | 'P';
+export type OutboundOp = 'K' | 'E' | 'M' | 'T' | 'S' | 'U' | 'P';
 
 export interface Outbound {
   readonly op: OutboundOp;
@@ -128,23 +131,33 @@ export class OutboundFrame {
   }
 }
 
-/** Calls `visit` for each record, in order. Numbers, not objects: this runs once per reply. */
+/** Calls `visit` for each record, in order. Digits are read one by one: a slice per number would cost more than all the rest. */
 export function decodeOutbound(
   frame: string,
   visit: (op: OutboundOp, a: number, b: number, c: number, body: string) => void,
 ): void {
   let at = 0;
+  const number = (): number => {
+    let value = 0;
+    for (let digit = frame.charCodeAt(at) - zero; digit >= 0 && digit <= 9; digit = frame.charCodeAt(at) - zero) {
+      value = value * 10 + digit;
+      at += 1;
+    }
+    // Over the separator.
+    at += 1;
+    return value;
+  };
   while (at < frame.length) {
     const op = frame[at] as OutboundOp;
-    const afterA = frame.indexOf(',', at + 1);
-    const afterB = frame.indexOf(',', afterA + 1);
-    const afterC = frame.indexOf(',', afterB + 1);
-    const afterLength = frame.indexOf(';', afterC + 1);
-    const end = afterLength + 1 + Number(frame.slice(afterC + 1, afterLength));
-    const a = Number(frame.slice(at + 1, afterA));
-    const b = Number(frame.slice(afterA + 1, afterB));
-    const c = Number(frame.slice(afterB + 1, afterC));
-    visit(op, a, b, c, frame.slice(afterLength + 1, end));
-    at = end;
+    at += 1;
+    const a = number();
+    const b = number();
+    const c = number();
+    const length = number();
+    const body = frame.slice(at, at + length);
+    at += length;
+    visit(op, a, b, c, body);
   }
 }
+
+const zero = 48;

@@ -18,6 +18,8 @@ export const defaultLimits = {
   tenantCallsMax: 10_000,
   /** Calls in flight towards one shard, per gateway thread. */
   shardCallsMax: 20_000,
+  /** Bytes that may wait for one commit; a turn that reaches it is the batch's last. Bounds memory when answers are large. */
+  batchBytesMax: 16 * 1024 * 1024,
   /** Turns that one commit may carry. Bounds both the pause and what one failed commit can undo. */
   batchTurnsMax: 1024,
   /** Bytes waiting in user space for one socket; past it the socket ends with 4408. */
@@ -35,8 +37,9 @@ export const defaultLimits = {
   stateBytesMax: 8 * 1024 * 1024,
   /** Bytes of one call's result as JSON. */
   resultBytesMax: 4 * 1024 * 1024,
-  /** Events that one turn may emit. */
+  /** Events that one turn may emit, and the bytes that their payloads may take together. */
   turnEventsMax: 1000,
+  turnEventBytesMax: 8 * 1024 * 1024,
   /** Milliseconds without a call after which an actor without subscribers leaves memory. */
   actorIdleMs: 60_000,
   /** Bytes of state (as JSON) held by one shard; past it the longest-idle actors leave memory early. */

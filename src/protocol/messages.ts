@@ -6,6 +6,7 @@
  */
 import type { ErrorBody } from './errors.ts';
 import type { JsonPatchOp } from './json-patch.ts';
+import { quote } from './json-text.ts';
 
 /** Subprotocol that turns the additions on. */
 export const subprotocol = 'fermata.v1';
@@ -61,7 +62,7 @@ export interface RpcResultAdditions {
   code: string;
   retryable: boolean;
   retryAfterMs: number;
-  /** False when the actor type keeps nothing on disk. */
+  /** True when the outcome was fsynced before this was sent; false for `process` and `memory` actors. */
   durable: boolean;
 }
 
@@ -81,7 +82,7 @@ export const closeCodes = {
 
 /** `result` is JSON text, or '' when the handler returned undefined. */
 export function okResult(id: string, result: string, additions: { durable: boolean } | undefined): string {
-  const head = `{"type":"rpc:result","id":${JSON.stringify(id)}`;
+  const head = `{"type":"rpc:result","id":${quote(id)}`;
   const body = result === '' ? head : `${head},"result":${result}`;
   return additions === undefined ? `${body}}` : `${body},"outcome":"ok","durable":${additions.durable}}`;
 }
@@ -94,7 +95,7 @@ export function errorResult(id: string | number | null, error: ErrorBody, additi
 
 /** `actorHead` is the shared start of every frame about one actor. */
 export function actorHead(actor: string, actorId: string): string {
-  return `"actor":${JSON.stringify(actor)},"actorId":${JSON.stringify(actorId)}`;
+  return `"actor":${quote(actor)},"actorId":${quote(actorId)}`;
 }
 
 export function stateSnapshot(head: string, state: string): string {
@@ -106,7 +107,7 @@ export function statePatch(head: string, patches: string): string {
 }
 
 export function eventMessage(head: string, event: string, payload: string): string {
-  return `{"type":"event",${head},"event":${JSON.stringify(event)}${payload === '' ? '' : `,"payload":${payload}`}}`;
+  return `{"type":"event",${head},"event":${quote(event)}${payload === '' ? '' : `,"payload":${payload}`}}`;
 }
 
 /** Addition: a subscription was refused. */

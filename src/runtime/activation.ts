@@ -10,6 +10,7 @@ import { addressKey, type Address } from '../protocol/address.ts';
 import { actorHead } from '../protocol/messages.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Outcomes } from './outcomes.ts';
+import { smallStateChars, type Staged } from './staged.ts';
 import type { Audience } from './audience.ts';
 
 export type ActivationStatus =
@@ -42,12 +43,13 @@ export class Activation {
   state: unknown = undefined;
   /** Number of the state; rises with every change. */
   seq = 0;
-  /** The next change must be written whole: disk has no state yet, or one of an older version. */
-  needsFullWrite = true;
-  /** State as JSON text, when it is known; every change forgets it. */
-  stateText: string | undefined = undefined;
-  /** Characters of the state's JSON, at least: exact after a full write, estimated from patches in between. */
+  /** The next write must be the whole state: disk has none yet, or one of another version or shape. */
+  needsWholeWrite = true;
+  /** Characters of the state's JSON: exact after its text was made, and at least the truth after each change since. */
   stateChars = 0;
+  /** `stateChars` when it was last exact. */
+  #exactChars = 0;
+  #text: string | undefined = undefined;
 
   constructor(
     address: Address,
@@ -67,13 +69,35 @@ export class Activation {
     this.lastUsedMs = nowMs;
   }
 
-  /** The state as JSON text, computed once per change. */
+  /** The state as JSON text, made once per change. */
   text(): string {
-    if (this.stateText === undefined) {
-      this.stateText = JSON.stringify(this.state);
-      this.stateChars = this.stateText.length;
+    if (this.#text === undefined) {
+      this.#text = JSON.stringify(this.state);
+      this.stateChars = this.#text.length;
+      this.#exactChars = this.stateChars;
     }
-    return this.stateText;
+    return this.#text;
+  }
+
+  /** `chars`: at least the characters of its JSON. */
+  change(state: unknown, chars: number): void {
+    this.state = state;
+    this.seq += 1;
+    this.stateChars = chars;
+    this.#text = undefined;
+  }
+
+  /** What a batch held of it is on disk. */
+  committed(staged: Staged): void {
+    if (staged.changed) this.needsWholeWrite = false;
+    if (staged.calls.length > 0) this.outcomes.trim();
+  }
+
+  /** Is the whole state the better thing to write, given the characters of patches that would say the same? */
+  writesWhole(patchChars: number): boolean {
+    // Patches only ever add to the estimate; a state that has grown on paper alone is measured again.
+    const drifted = this.stateChars > this.#exactChars * 2 + 4096;
+    return this.needsWholeWrite || this.stateChars <= smallStateChars || patchChars >= this.stateChars || drifted;
   }
 
   /** True when nothing holds it in memory but habit. */

@@ -18,7 +18,7 @@ import type { Keeper } from '../storage/contract.ts';
 import { Activation } from './activation.ts';
 import type { Audiences } from './audience.ts';
 import type { Batch } from './batch.ts';
-import { internalError } from './faults.ts';
+import { faultOf, internalError } from './faults.ts';
 import { loadActivation } from './loading.ts';
 import { Mailbox, type MailboxItem } from './mailbox.ts';
 import { Outcomes } from './outcomes.ts';
@@ -35,6 +35,8 @@ export interface ActivationsParts {
   readonly batch: Batch;
   readonly refusals: Refusals;
   readonly runner: Runner;
+  /** Called when the table is full: lets idle actors go. */
+  readonly makeRoom: () => void;
 }
 
 export class Activations {
@@ -55,6 +57,14 @@ export class Activations {
     return this.#table.size;
   }
 
+  has(address: Address): boolean {
+    return this.hasKey(addressKey(address));
+  }
+
+  hasKey(key: string): boolean {
+    return this.#table.has(key);
+  }
+
   /** In the order in which they came into memory, as the table is now and changes. */
   all(): IterableIterator<Activation> {
     return this.#table.values();
@@ -71,6 +81,7 @@ export class Activations {
     if (found !== undefined) return found;
     if (!this.#parts.app.actors.has(address.type))
       throw new AppError('UNKNOWN_ACTOR', `Unknown actor: ${address.type}`);
+    if (this.#table.size >= this.#parts.limits.shardActorsMax) this.#parts.makeRoom();
     if (this.#table.size >= this.#parts.limits.shardActorsMax) {
       throw new AppError('OVERLOADED', 'Too many actors are in memory', { retryAfterMs: 250 });
     }
@@ -156,11 +167,13 @@ export class Activations {
     if (activation.status === 'dead') return;
     this.#remove(activation);
     const { refusals } = this.#parts;
+    const fault = faultOf(error);
     const told =
-      error instanceof AppError && error.code !== 'INTERNAL'
-        ? error
-        : internalError(error, this.#parts, activation, 'loading');
+      fault.kind === 'app' && fault.error.code !== 'INTERNAL'
+        ? fault.error
+        : internalError(fault, this.#parts, activation, 'loading');
     for (const item of activation.mailbox.takeAll()) refusals.item(activation, item, told);
+    refusals.dismiss(activation);
   }
 
   #remove(activation: Activation): void {

@@ -3,19 +3,40 @@
  * All of it computes and returns or throws an AppError; nothing here touches state.
  */
 import type { Caller, MiddlewareArgs } from '../actor/definition.ts';
-import type { SchemaResult, StandardSchemaV1 } from '../actor/schema.ts';
+import type { SchemaIssue, SchemaResult, StandardSchemaV1 } from '../actor/schema.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { Activation } from './activation.ts';
 import type { Session } from './sessions.ts';
 import { isThenable, type Step } from './turn.ts';
 
-/** @throws AppError INVALID with the schema's issues */
+/** @throws AppError INVALID with the schema's issues, INTERNAL when the schema itself throws */
 export function* validateInput(schema: StandardSchemaV1 | undefined, method: string, input: unknown): Step<unknown> {
   if (schema === undefined) return undefined;
-  const validated = schema['~standard'].validate(input);
-  const result = isThenable(validated) ? ((yield validated) as SchemaResult<unknown>) : validated;
+  let result: SchemaResult<unknown>;
+  try {
+    const validated = schema['~standard'].validate(input);
+    result = isThenable(validated) ? ((yield validated) as SchemaResult<unknown>) : validated;
+  } catch (thrown) {
+    if (thrown instanceof AppError) throw thrown;
+    throw new AppError('INTERNAL', `the input schema of method ${method} threw`, { cause: thrown });
+  }
   if (result.issues === undefined) return result.value;
-  throw new AppError('INVALID', `Validation failed for ${method}: ${JSON.stringify(result.issues)}`);
+  throw new AppError('INVALID', `Validation failed for ${method}: ${issuesText(result.issues)}`);
+}
+
+/** Issues as JSON, cut to what a person reads: hostile input can make millions of them. */
+export function issuesText(issues: readonly SchemaIssue[]): string {
+  const first = issues.slice(0, issuesMax);
+  const whole = jsonText(first);
+  if (whole.length <= issueCharsMax) return whole;
+  return jsonText(first.map(({ message, path }) => ({ message: message.slice(0, 100), path: path?.slice(0, 8) })));
+}
+
+const issuesMax = 20;
+const issueCharsMax = 3000;
+
+function jsonText(value: unknown): string {
+  return JSON.stringify(value, (_key, child: unknown) => (typeof child === 'bigint' ? `${child}n` : child));
 }
 
 /** Runs the chain for a call and returns what it gathered. @throws whatever a middleware throws */
@@ -38,14 +59,14 @@ export function* runMiddleware(
 
 /**
  * May this session see the actor's state and events? The actor's own `authorize` decides; without it, middleware does.
- * @throws AppError FORBIDDEN when `authorize` returns false, or what it or a middleware throws
+ * @throws AppError FORBIDDEN unless `authorize` returns true, or what it or a middleware throws
  */
 export function* allowSubscription(activation: Activation, session: Session): Step<void> {
   const { authorize, middleware } = activation.definition;
   if (authorize !== undefined) {
     const returned = authorize(callerOf(activation, session));
     const allowed = isThenable(returned) ? yield returned : returned;
-    if (allowed === false) throw new AppError('FORBIDDEN', 'Not allowed to see this actor');
+    if (allowed !== true) throw new AppError('FORBIDDEN', 'Not allowed to see this actor');
   } else if (middleware.length > 0) {
     yield* runMiddleware(activation, session, undefined);
   }

@@ -7,21 +7,21 @@
 import type { Clock } from '../host/clock.ts';
 import type { Logger } from '../host/log.ts';
 import { AppError } from '../protocol/errors.ts';
-import type { StoredOutcome } from '../storage/contract.ts';
+import type { CallRecord, StoredOutcome } from '../storage/contract.ts';
 import type { Activation } from './activation.ts';
 import type { Batch } from './batch.ts';
-import { handlerError } from './faults.ts';
+import { answerFor, type Fault } from './faults.ts';
 import type { CallItem } from './mailbox.ts';
+import type { Outputs } from './outputs.ts';
 import type { Waiter } from './outcomes.ts';
 import type { Refusals } from './refusals.ts';
-import { entryOf, recordOf } from './trace.ts';
 
 export const keyReused = new AppError(
   'KEY_REUSED',
   'This key was used before with another method or input; a key stands for one call',
 );
 
-interface AnswersParts {
+export interface AnswersParts {
   readonly batch: Batch;
   readonly refusals: Refusals;
   readonly clock: Clock;
@@ -35,37 +35,61 @@ export class Answers {
     this.#parts = parts;
   }
 
+  /** The way out for what this actor says: through the batch, or at once when it lives in memory only. */
+  exitOf(activation: Activation): Batch | Outputs {
+    return activation.definition.durability === 'memory' ? this.#parts.refusals.outputs : this.#parts.batch;
+  }
+
+  /** An answer of this actor is about to be given: it must wait for what the actor may have seen. */
+  gate(activation: Activation): Batch | Outputs {
+    if (activation.definition.durability !== 'memory') this.#parts.batch.stage(activation);
+    return this.exitOf(activation);
+  }
+
+  /** The outcome of a call, for the caller and all who wait for the same key. */
+  end(activation: Activation, item: CallItem, outcome: StoredOutcome): void {
+    const exit = this.gate(activation);
+    for (const waiter of [item, ...this.#keep(activation, item, outcome)])
+      this.#tell(activation, exit, waiter, outcome);
+  }
+
   /** A call that did not succeed. `started`: its handler had begun. */
-  fail(activation: Activation, item: CallItem, thrown: unknown, started: boolean): void {
-    const { batch, refusals, clock } = this.#parts;
-    const error = handlerError(thrown, started, this.#parts, activation, item.method);
+  fail(activation: Activation, item: CallItem, fault: Fault, started: boolean): void {
+    const error = answerFor(fault, started, this.#parts, activation, item.method);
     const body = error.toBody();
-    if (!started || activation.status === 'dead') {
-      for (const waiter of this.#everyone(activation, item)) refusals.call(waiter, error);
-      return;
+    const live = started && activation.status !== 'dead';
+    if (live && body.outcome === 'failed' && this.#parts.batch.writable) {
+      return this.end(activation, item, { kind: 'error', error: body });
     }
-    const kept = body.outcome === 'failed' && batch.writable;
-    const call = kept ? recordOf(item, { kind: 'error', error: body }, clock.now()) : undefined;
-    batch.stage(activation, entryOf(activation, { kind: 'none' }, call));
-    const waiters =
-      call === undefined
-        ? this.#everyone(activation, item)
-        : [item, ...activation.outcomes.end(call.key, call.outcome, call.atMs)];
-    for (const waiter of waiters) batch.replyError(waiter, body);
+    const exit = live ? this.gate(activation) : this.#parts.refusals.outputs;
+    for (const waiter of this.#everyone(activation, item)) exit.replyError(waiter, body);
   }
 
   /** The key was seen before this actor came into memory. */
   repeat(activation: Activation, item: CallItem, stored: { args: string; outcome: StoredOutcome }): void {
-    this.#parts.batch.stage(activation, undefined);
     for (const waiter of this.#everyone(activation, item)) this.stored(activation, waiter, item.args, stored);
   }
 
   /** Sends a stored outcome again, or refuses a key that stands for another call. */
   stored(activation: Activation, to: Waiter, args: string, stored: { args: string; outcome: StoredOutcome }): void {
-    const { batch } = this.#parts;
-    if (stored.args !== args) batch.replyError(to, keyReused.toBody());
-    else if (stored.outcome.kind === 'error') batch.replyError(to, stored.outcome.error);
-    else batch.reply(to, stored.outcome.result, activation.definition.durability === 'durable');
+    const exit = this.gate(activation);
+    if (stored.args === args) this.#tell(activation, exit, to, stored.outcome);
+    else exit.replyError(to, keyReused.toBody());
+  }
+
+  #tell(activation: Activation, exit: Batch | Outputs, to: Waiter, outcome: StoredOutcome): void {
+    if (outcome.kind === 'error') exit.replyError(to, outcome.error);
+    else exit.reply(to, outcome.result, activation.definition.durability === 'durable');
+  }
+
+  /** Keeps the outcome of a call with a key, in the batch and in memory; returns those who waited for it. */
+  #keep(activation: Activation, { key, args }: CallItem, outcome: StoredOutcome): readonly Waiter[] {
+    if (key === '') return nobody;
+    const call: CallRecord = { key, args, outcome, atMs: this.#parts.clock.now() };
+    const waiters = activation.outcomes.end(key, outcome, call.atMs);
+    if (activation.definition.durability === 'memory') activation.outcomes.trim();
+    else this.#parts.batch.stageCall(activation, call);
+    return waiters;
   }
 
   /** The caller and those who wait for the same key; the key is free again. */
@@ -73,3 +97,5 @@ export class Answers {
     return [item, ...(item.key === '' ? [] : activation.outcomes.forget(item.key))];
   }
 }
+
+const nobody: readonly Waiter[] = [];

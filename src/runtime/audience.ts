@@ -28,9 +28,14 @@ export class Audience {
   }
 
   disconnect(session: Session): void {
-    if (this.isConnected(session)) this.#connected.delete(session.info.clientId);
+    this.forget(session);
     this.unsubscribe(session, 'state');
     this.unsubscribe(session, 'event');
+  }
+
+  /** Its `onConnect` has to run again; what it subscribed to stays. */
+  forget(session: Session): void {
+    if (this.isConnected(session)) this.#connected.delete(session.info.clientId);
   }
 
   subscribe(session: Session, stream: Stream): void {
@@ -85,6 +90,10 @@ export class Audiences {
       this.#byActor.set(key, audience);
     }
     return audience;
+  }
+
+  find(key: string): Audience | undefined {
+    return this.#byActor.get(key);
   }
 
   /** A session is gone from an actor that need not be told. */

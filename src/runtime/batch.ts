@@ -1,56 +1,65 @@
 /**
  * The batch: every turn that ended since the last commit, and everything that they want to say to the world.
  *
- *   turns ── stage entry, replies, patches, events ──▶ Batch ── commit: one fsync ──▶ journal
- *                                                        │ only then
- *                                                        ├──▶ gateways (frames, in the order of the turns)
- *                                                        └──▶ keeper (the row as committed)
+ *   turns ── stage change, outcome, outputs ──▶ Batch ── commit: one fsync ──▶ journal
+ *                                                 │ only then
+ *                                                 ├──▶ gateways (frames, in the order of the turns)
+ *                                                 └──▶ keeper (the row as committed)
  *
  * This is the output gate: nothing staged here leaves before the commit of all that it could have seen, the replies of
  * reads included. If the commit fails, nothing of it leaves at all: callers get `unknown` (or `rejected` when the store
- * is certain that nothing was kept) and the shard drops every actor involved, to load it again from disk.
+ * is certain that nothing was kept) and the shard drops every actor involved, to load it again from disk. Actors that
+ * live in memory only take no part: they have nothing to commit and cannot see what others have not committed yet.
  */
 import type { Logger } from '../host/log.ts';
 import { AppError, type ErrorBody } from '../protocol/errors.ts';
-import type { JournalEntry, JournalRow, Keeper } from '../storage/contract.ts';
+import type { CallRecord, JournalEntry, JournalRow, Keeper } from '../storage/contract.ts';
 import type { Journal } from '../storage/journal.ts';
 import { CommitError } from '../storage/transaction.ts';
 import type { ShardLink } from '../transport/contract.ts';
 import type { Activation } from './activation.ts';
-import { Frames } from './frames.ts';
+import { Outputs } from './outputs.ts';
 import type { Waiter } from './outcomes.ts';
 import type { Session } from './sessions.ts';
+import { Staged } from './staged.ts';
 
 export interface BatchParts {
   readonly journal: Journal;
   readonly keeper: Keeper;
   readonly link: ShardLink;
   readonly log: Logger;
-  /** Called after a failed commit with every actor that had a part in the batch, and the sessions that had just connected. */
-  readonly onLost: (activations: ReadonlySet<Activation>, connected: readonly Connection[]) => void;
+  readonly onLost: (lost: LostBatch) => void;
   /** Called when a commit that had been given up turned out to be on disk: what is in memory may be older. */
   readonly onAdopted: () => void;
 }
 
-export interface Connection {
+/** What a failed commit took with it. */
+export interface LostBatch {
+  readonly activations: Iterable<Activation>;
+  /** Their `onConnect` was lost. */
+  readonly connected: readonly Visit[];
+  /** Their `onDisconnect` was lost. */
+  readonly disconnected: readonly Visit[];
+}
+
+export interface Visit {
   readonly activation: Activation;
   readonly session: Session;
 }
 
 export class Batch {
   readonly #parts: BatchParts;
-  readonly #frames: Frames;
-  #entries: JournalEntry[] = [];
-  #durable = false;
-  #activations = new Set<Activation>();
+  readonly #outputs: Outputs;
+  #staged = new Map<Activation, Staged>();
   #answered: Waiter[] = [];
-  #connected: Connection[] = [];
-  #turns = 0;
+  #connected: Visit[] = [];
+  #disconnected: Visit[] = [];
+  #left: { readonly session: Session; readonly topic: number }[] = [];
   #writable = true;
 
   constructor(parts: BatchParts) {
     this.#parts = parts;
-    this.#frames = new Frames(parts.link);
+    this.#outputs = new Outputs(parts.link);
   }
 
   /** False after the store failed, until `probe` finds it working: turns that change something are refused meanwhile. */
@@ -59,65 +68,88 @@ export class Batch {
   }
 
   get empty(): boolean {
-    return this.#turns === 0;
+    return this.#staged.size === 0;
+  }
+
+  /** Characters that wait to leave. */
+  get chars(): number {
+    return this.#outputs.chars;
   }
 
   involves(activation: Activation): boolean {
-    return this.#activations.has(activation);
+    return this.#staged.has(activation);
   }
 
   /** Every turn is staged, also one that changed nothing: its reply must wait for what it saw. */
-  stage(activation: Activation, entry: JournalEntry | undefined): void {
-    this.#turns += 1;
-    this.#activations.add(activation);
-    if (entry === undefined) return;
-    this.#entries.push(entry);
-    if (activation.definition.durability === 'durable') this.#durable = true;
+  stage(activation: Activation): Staged {
+    let staged = this.#staged.get(activation);
+    if (staged === undefined) this.#staged.set(activation, (staged = new Staged()));
+    return staged;
   }
 
-  stageConnected(activation: Activation, session: Session): void {
-    this.#connected.push({ activation, session });
+  stageCall(activation: Activation, call: CallRecord): void {
+    this.stage(activation).calls.push(call);
   }
 
-  /** `result` is JSON text or ''; `seq` is told to readers of the state. */
+  stageConnected(visit: Visit): void {
+    this.#connected.push(visit);
+  }
+
+  stageDisconnected(visit: Visit): void {
+    this.#disconnected.push(visit);
+  }
+
   reply(to: Waiter, result: string, durable: boolean, seq = 0): void {
     this.#answered.push(to);
-    this.#frames.of(to.session.gateway).add('K', to.call, durable ? 1 : 0, seq, result);
+    this.#outputs.reply(to, result, durable, seq);
   }
 
   replyError(to: Waiter, error: ErrorBody): void {
     this.#answered.push(to);
-    this.#frames.of(to.session.gateway).add('E', to.call, 0, 0, JSON.stringify(error));
+    this.#outputs.replyError(to, error);
   }
 
-  send(session: Session, text: string, additionsOnly = false): void {
-    if (!session.ended) this.#frames.of(session.gateway).add('M', session.number, additionsOnly ? 1 : 0, 0, text);
+  send(session: Session, text: string): void {
+    this.#outputs.send(session, text);
   }
 
-  join(session: Session, topic: number): void {
-    this.#frames.of(session.gateway).add('S', session.number, topic, 0, '');
-  }
-
-  leave(session: Session, topic: number): void {
-    this.#frames.of(session.gateway).add('U', session.number, topic, 0, '');
+  sendAll(sessions: Iterable<Session>, text: string): void {
+    this.#outputs.sendAll(sessions, text);
   }
 
   publish(gateways: Iterable<number>, topic: number, text: string): void {
-    for (const gateway of gateways) this.#frames.of(gateway).add('P', topic, 0, 0, text);
+    this.#outputs.publish(gateways, topic, text);
+  }
+
+  join(session: Session, topic: number): void {
+    this.#outputs.join(session, topic);
+  }
+
+  leave(session: Session, topic: number): void {
+    this.#left.push({ session, topic });
+    this.#outputs.leave(session, topic);
   }
 
   /** One transaction for everything staged; then, and only then, it all leaves. */
   commit(): void {
-    if (this.#turns === 0) return;
-    if (this.#entries.length > 0) {
+    if (this.#staged.size === 0) return;
+    const entries: JournalEntry[] = [];
+    let durable = false;
+    for (const [activation, staged] of this.#staged) {
+      const before = entries.length;
+      staged.addEntries(activation, entries);
+      if (entries.length > before && activation.definition.durability === 'durable') durable = true;
+    }
+    if (entries.length > 0) {
       try {
-        this.#parts.keeper.committed(this.#parts.journal.commit(this.#entries, this.#durable ? 'durable' : 'process'));
+        this.#parts.keeper.committed(this.#parts.journal.commit(entries, durable ? 'durable' : 'process'));
       } catch (error) {
         this.#lose(error);
         return;
       }
     }
-    this.#frames.send();
+    this.#outputs.flush();
+    for (const [activation, staged] of this.#staged) activation.committed(staged);
     this.#reset();
   }
 
@@ -149,30 +181,30 @@ export class Batch {
 
   #lose(error: unknown): void {
     const certain = error instanceof CommitError && error.outcome === 'rolled-back';
-    const answer = certain
-      ? new AppError('READ_ONLY', 'The store refused the write; nothing changed', { retryAfterMs: 1000 })
-      : new AppError('UNKNOWN', 'The store failed while the call was being committed; repeat it with the same key', {
-          retryAfterMs: 1000,
-        });
+    const answer = (certain ? nothingChanged : mayHaveHappened).toBody();
     this.#parts.log.error(
-      { err: error, turns: this.#turns, outcome: certain ? 'rejected' : 'unknown' },
+      { err: error, actors: this.#staged.size, outcome: answer.outcome },
       'a commit failed; its actors are loaded again from disk. Hint: check free space and health of the disk under the data directory',
     );
     this.#writable = false;
-    const activations = this.#activations;
-    const connected = this.#connected;
+    const lost: LostBatch = {
+      activations: this.#staged.keys(),
+      connected: this.#connected,
+      disconnected: this.#disconnected,
+    };
     const answered = this.#answered;
-    this.#frames.drop();
+    const left = this.#left;
+    this.#outputs.drop();
     this.#reset();
     try {
       this.#adoptUnknownRows();
     } catch (reopening) {
       this.#parts.log.error({ err: reopening }, 'the journal cannot be opened again yet; it is tried every second');
     }
-    for (const { session, call } of answered)
-      this.#frames.of(session.gateway).add('E', call, 0, 0, JSON.stringify(answer.toBody()));
-    this.#frames.send();
-    this.#parts.onLost(activations, connected);
+    for (const waiter of answered) this.#outputs.replyError(waiter, answer);
+    for (const { session, topic } of left) this.#outputs.leave(session, topic);
+    this.#outputs.flush();
+    this.#parts.onLost(lost);
   }
 
   /** A commit that failed may still lie on disk; then the keeper must know it, or memory and disk would differ. */
@@ -183,11 +215,20 @@ export class Batch {
   }
 
   #reset(): void {
-    this.#entries = [];
-    this.#durable = false;
-    this.#activations = new Set();
+    this.#staged = new Map();
     this.#answered = [];
     this.#connected = [];
-    this.#turns = 0;
+    this.#disconnected = [];
+    this.#left = [];
   }
 }
+
+const nothingChanged = new AppError('READ_ONLY', 'The store refused the write; nothing changed', {
+  retryAfterMs: 1000,
+});
+
+const mayHaveHappened = new AppError(
+  'UNKNOWN',
+  'The store failed while the call was being committed; repeat it with the same key',
+  { retryAfterMs: 1000 },
+);

@@ -1,73 +1,44 @@
 /**
- * What a finished draft means for disk and subscribers, and the bounds on both: the journal gets the patches or the whole
- * state, whichever is smaller; subscribers always get patches.
+ * What a finished draft means: the patches for subscribers and journal, and the bounds on state and result.
  */
 import { AppError } from '../protocol/errors.ts';
 import type { JsonPatchOp } from '../protocol/json-patch.ts';
-import type { StateChange } from '../storage/contract.ts';
 import type { Activation } from './activation.ts';
+import { smallStateChars } from './staged.ts';
 
 export interface StateBounds {
   readonly stateBytesMax: number;
   readonly resultBytesMax: number;
 }
 
-export interface Change {
-  readonly kind: 'none' | 'changed';
-  /** For the journal. */
-  readonly entry: StateChange;
-  /** For subscribers; '' when there are none or nothing changed. */
-  readonly patchText: string;
-  /** The whole state as text, when it was needed anyway. */
-  readonly stateText: string | undefined;
-  readonly stateChars: number;
+export interface FinishedDraft {
+  readonly next: unknown;
+  /** Empty when nothing changed. */
+  readonly patches: readonly JsonPatchOp[];
+  /** At least the characters that they add to the state's JSON. */
+  readonly addedChars: number;
 }
 
-/** No patch is shorter than this, so a state that is gets written whole without looking at patches. */
-const patchCharsMin = 32;
+export interface Change {
+  /** JSON array; '' when nobody needs it: no subscribers, and a state so small that it is written whole. */
+  readonly patchText: string;
+  /** At least the characters of the new state's JSON. */
+  readonly chars: number;
+}
 
 /** @throws AppError INTERNAL when the state grew past its bound */
-export function changeOf(
-  activation: Activation,
-  finished: { readonly next: unknown; readonly patches: readonly JsonPatchOp[] },
-  subscribed: boolean,
-  bounds: StateBounds,
-): Change {
-  if (finished.patches.length === 0)
-    return {
-      kind: 'none',
-      entry: { kind: 'none' },
-      patchText: '',
-      stateText: undefined,
-      stateChars: activation.stateChars,
-    };
-  const small = activation.stateChars <= patchCharsMin;
-  const patchText = subscribed || !(small || activation.needsFullWrite) ? JSON.stringify(finished.patches) : '';
-  const grown = activation.stateChars + patchText.length;
-  const whole =
-    small ||
-    activation.needsFullWrite ||
-    patchText.length >= activation.stateChars ||
-    mayExceed(grown, bounds.stateBytesMax);
-  if (!whole)
-    return {
-      kind: 'changed',
-      entry: { kind: 'patches', text: patchText },
-      patchText,
-      stateText: undefined,
-      stateChars: grown,
-    };
-  const text = JSON.stringify(finished.next);
-  if (exceeds(text, bounds.stateBytesMax)) {
-    throw new AppError('INTERNAL', `state grew past ${bounds.stateBytesMax} bytes (limit stateBytesMax)`);
+export function changeOf(activation: Activation, finished: FinishedDraft, bounds: StateBounds): Change {
+  let chars = activation.stateChars + finished.addedChars;
+  if (mayExceed(chars, bounds.stateBytesMax)) {
+    // Only an estimate; near the bound the truth is worth its price.
+    const text = JSON.stringify(finished.next);
+    if (exceeds(text, bounds.stateBytesMax)) {
+      throw new AppError('INTERNAL', `state grew past ${bounds.stateBytesMax} bytes (limit stateBytesMax)`);
+    }
+    chars = text.length;
   }
-  return {
-    kind: 'changed',
-    entry: { kind: 'state', text },
-    patchText: subscribed ? patchText : '',
-    stateText: text,
-    stateChars: text.length,
-  };
+  const needed = activation.audience.of('state').size > 0 || (chars > smallStateChars && !activation.needsWholeWrite);
+  return { patchText: needed ? JSON.stringify(finished.patches) : '', chars };
 }
 
 /** The result as JSON text, '' for undefined. @throws AppError INTERNAL when JSON cannot hold it or it is too large */
@@ -89,7 +60,7 @@ export function resultText(method: string, result: unknown, bounds: StateBounds)
 }
 
 /** A UTF-16 code unit takes one to three bytes in UTF-8: count them only when it matters. */
-function exceeds(text: string, bytesMax: number): boolean {
+export function exceeds(text: string, bytesMax: number): boolean {
   return mayExceed(text.length, bytesMax) && Buffer.byteLength(text) > bytesMax;
 }
 

@@ -1,22 +1,20 @@
 /**
  * What a handler or hook gets: the draft, the input, who calls, and its own sources of time and chance. One object per
  * turn; what costs something (the copy of `clients`, the logger, the abort signal) is made when it is first touched.
- *
- * Events are collected here, as JSON text, and leave with the turn's commit or not at all.
  */
 import type { AnyContext, EmitTarget, Log, PendingEvent } from '../actor/definition.ts';
-import type { SchemaResult } from '../actor/schema.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Logger } from '../host/log.ts';
-import { AppError } from '../protocol/errors.ts';
+import type { AppError } from '../protocol/errors.ts';
 import type { SessionInfo } from '../protocol/envelope.ts';
 import type { Activation } from './activation.ts';
+import { noEvents, Outbox, type EventBounds } from './outbox.ts';
 
 /** What contexts take from their shard. */
 export interface Surroundings {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly turnEventsMax: number;
+  readonly eventBounds: EventBounds;
 }
 
 const nobody: Pick<SessionInfo, 'clientId' | 'userId' | 'claims'> = { clientId: '', userId: null, claims: {} };
@@ -28,12 +26,9 @@ export class TurnContext implements AnyContext {
   readonly clientId: string;
   readonly userId: string | null;
   readonly claims: Readonly<Record<string, unknown>>;
-  readonly emit: (event: string, payload?: unknown) => EmitTarget;
-  readonly now: () => number;
-  readonly random: () => number;
   readonly #activation: Activation;
   readonly #surroundings: Surroundings;
-  readonly #outbox: Outbox;
+  #outbox: Outbox | undefined;
   #abort: AbortController | undefined;
   #aborted: unknown = undefined;
 
@@ -51,12 +46,21 @@ export class TurnContext implements AnyContext {
     this.clientId = who.clientId;
     this.userId = who.userId;
     this.claims = who.claims;
-    this.now = surroundings.clock.now;
-    this.random = surroundings.clock.random;
     this.#activation = activation;
     this.#surroundings = surroundings;
-    this.#outbox = new Outbox(activation, surroundings.turnEventsMax);
-    this.emit = (event, payload) => this.#outbox.emit(event, payload);
+  }
+
+  get emit(): (event: string, payload?: unknown) => EmitTarget {
+    const outbox = (this.#outbox ??= new Outbox(this.#activation, this.#surroundings.eventBounds));
+    return (event, payload) => outbox.emit(event, payload);
+  }
+
+  get now(): () => number {
+    return this.#surroundings.clock.now;
+  }
+
+  get random(): () => number {
+    return this.#surroundings.clock.random;
   }
 
   get tenant(): string {
@@ -102,76 +106,6 @@ export class TurnContext implements AnyContext {
 
   /** The turn's events, in emit order; a promise when a schema validates asynchronously. @throws AppError INTERNAL */
   events(): readonly PendingEvent[] | Promise<readonly PendingEvent[]> {
-    return this.#outbox.take();
-  }
-}
-
-const noEvents: readonly PendingEvent[] = [];
-
-/** The events of one turn. An undeclared event or a bad payload is the author's mistake and fails the turn, even if caught. */
-class Outbox {
-  readonly #activation: Activation;
-  readonly #eventsMax: number;
-  #events: (PendingEvent | Promise<PendingEvent>)[] | undefined;
-  #fault: AppError | undefined;
-  #closed = false;
-
-  constructor(activation: Activation, eventsMax: number) {
-    this.#activation = activation;
-    this.#eventsMax = eventsMax;
-  }
-
-  emit(event: string, payload: unknown): EmitTarget {
-    const text = this.#payloadText(event, payload);
-    const send = (target: PendingEvent['target']): void => {
-      if (this.#closed) throw new AppError('INTERNAL', `event "${event}" was sent after its turn had ended`);
-      this.#events ??= [];
-      if (this.#events.length >= this.#eventsMax) throw this.#fail(`a turn may emit at most ${this.#eventsMax} events`);
-      this.#events.push(
-        text instanceof Promise
-          ? text.then((payload) => ({ event, payload, target }))
-          : { event, payload: text, target },
-      );
-    };
-    return {
-      broadcast: () => send({ kind: 'all' }),
-      to: (ids) => send({ kind: 'to', ids: new Set(typeof ids === 'string' ? [ids] : ids) }),
-      except: (ids) => send({ kind: 'except', ids: new Set(typeof ids === 'string' ? [ids] : ids) }),
-    };
-  }
-
-  take(): readonly PendingEvent[] | Promise<readonly PendingEvent[]> {
-    this.#closed = true;
-    if (this.#fault !== undefined) throw this.#fault;
-    if (this.#events === undefined) return noEvents;
-    if (this.#events.some((event) => event instanceof Promise))
-      return Promise.all(this.#events.map(async (event) => event));
-    return this.#events as PendingEvent[];
-  }
-
-  #payloadText(event: string, payload: unknown): string | Promise<string> {
-    const { definition, address } = this.#activation;
-    const schema = definition.events.get(event);
-    if (schema === undefined) throw this.#fail(`actor ${address.type} declares no event "${event}"`);
-    const result = schema['~standard'].validate(payload);
-    if (result instanceof Promise) {
-      const text = result.then((settled) => this.#validText(event, settled));
-      // Awaited with the turn; a turn that fails first must not leave an unhandled rejection behind.
-      text.catch(() => undefined);
-      return text;
-    }
-    return this.#validText(event, result);
-  }
-
-  #validText(event: string, result: SchemaResult<unknown>): string {
-    if (result.issues !== undefined)
-      throw this.#fail(`payload of event "${event}" is invalid: ${JSON.stringify(result.issues)}`);
-    // Now, not at the end: the turn may change what the payload points to.
-    return JSON.stringify(result.value) ?? '';
-  }
-
-  #fail(message: string): AppError {
-    this.#fault ??= new AppError('INTERNAL', message);
-    return this.#fault;
+    return this.#outbox?.take() ?? noEvents;
   }
 }

@@ -34,23 +34,36 @@ export class Eviction {
         this.#roundStateChars = 0;
         break;
       }
-      this.#roundStateChars += next.value.stateChars;
+      this.#roundStateChars += charsOf(next.value);
       if (next.value.idle && nowMs - next.value.lastUsedMs >= this.#limits.actorIdleMs)
         this.#activations.evict(next.value);
     }
     if (this.#stateChars > this.#limits.shardStateBytesMax) this.#relieve();
   }
 
-  /** Over the bound: down to nine tenths of it, so that not every sweep has to. */
-  #relieve(): void {
-    const idle = this.#activations
-      .list()
-      .filter((activation) => activation.idle)
-      .sort((a, b) => a.lastUsedMs - b.lastUsedMs);
-    for (const activation of idle) {
-      if (this.#stateChars <= this.#limits.shardStateBytesMax * 0.9) return;
-      this.#stateChars -= activation.stateChars;
+  /** The table is full: a twentieth of it goes, the longest idle first. */
+  makeRoom(): void {
+    for (const activation of this.#idle().slice(0, Math.ceil(this.#activations.size / 20))) {
       this.#activations.evict(activation);
     }
   }
+
+  /** Over the bound: down to nine tenths of it, so that not every sweep has to. */
+  #relieve(): void {
+    for (const activation of this.#idle()) {
+      if (this.#stateChars <= this.#limits.shardStateBytesMax * 0.9) return;
+      this.#stateChars -= charsOf(activation);
+      this.#activations.evict(activation);
+    }
+  }
+
+  /** Longest idle first. */
+  #idle(): Activation[] {
+    const idle = this.#activations.list().filter((activation) => activation.idle);
+    return idle.sort((a, b) => a.lastUsedMs - b.lastUsedMs);
+  }
+}
+
+function charsOf({ stateChars, outcomes }: Activation): number {
+  return stateChars + outcomes.chars;
 }

@@ -5,8 +5,9 @@
 import type { StandardSchemaV1 } from '../actor/schema.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { Keeper } from '../storage/contract.ts';
+import { issuesText } from './admission.ts';
 import type { Activation } from './activation.ts';
-import { refuseNonJson } from './state-engine.ts';
+import { Measure, ownCopy } from './plain-json.ts';
 
 /**
  * Fills the activation.
@@ -43,12 +44,11 @@ export async function loadActivation(activation: Activation, keeper: Keeper): Pr
       : `the stored state does not fit the schema of actor ${address.type}: raise its version and give it a migrate function`,
   );
   // What the schema added or took away, such as a new field's default, is written with the next change, whole.
-  activation.needsFullWrite = older || activation.text() !== loaded.state;
+  activation.needsWholeWrite = older || activation.text() !== loaded.state;
 }
 
 async function conform(schema: StandardSchemaV1, value: unknown, hint: string): Promise<unknown> {
   const result = await schema['~standard'].validate(value);
-  if (result.issues !== undefined) throw new AppError('INTERNAL', `${hint}: ${JSON.stringify(result.issues)}`);
-  refuseNonJson(result.value, '');
-  return result.value;
+  if (result.issues !== undefined) throw new AppError('INTERNAL', `${hint}: ${issuesText(result.issues)}`);
+  return ownCopy(result.value, '', new Measure());
 }

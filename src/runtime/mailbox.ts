@@ -8,6 +8,25 @@ import type { Stream } from '../protocol/envelope.ts';
 import type { StoredOutcome } from '../storage/contract.ts';
 import type { Session } from './sessions.ts';
 
+/** A question to the keeper whose answer is mostly there before the call's turn comes. */
+export class Lookup {
+  readonly promise: Promise<{ args: string; outcome: StoredOutcome } | undefined>;
+  settled = false;
+  value: { args: string; outcome: StoredOutcome } | undefined;
+
+  constructor(promise: Promise<{ args: string; outcome: StoredOutcome } | undefined>) {
+    this.promise = promise;
+    // A rejection is the turn's to handle, when it awaits; until then it must not count as unhandled.
+    promise.then(
+      (value) => {
+        this.value = value;
+        this.settled = true;
+      },
+      () => undefined,
+    );
+  }
+}
+
 export interface CallItem {
   readonly kind: 'call';
   readonly session: Session;
@@ -21,8 +40,8 @@ export interface CallItem {
   readonly args: string;
   /** Monotonic time after which nobody waits for the answer; Infinity without. */
   readonly deadlineMs: number;
-  /** The outcome on disk, while it is being looked up; undefined when there can be none. */
-  readonly stored: Promise<{ args: string; outcome: StoredOutcome } | undefined> | undefined;
+  /** The outcome on disk, being looked up since the call came; undefined when there can be none. */
+  readonly lookup: Lookup | undefined;
 }
 
 export type MailboxItem =

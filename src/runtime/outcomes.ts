@@ -19,6 +19,8 @@ export type KnownCall =
 
 export class Outcomes {
   complete = false;
+  /** Characters held, roughly. */
+  chars = 0;
   readonly #calls = new Map<string, KnownCall>();
   readonly #retentionMs: number;
   readonly #inMemoryMax: number;
@@ -44,7 +46,7 @@ export class Outcomes {
     if (running?.kind !== 'running') return [];
     this.#calls.delete(key);
     this.#calls.set(key, { kind: 'ended', args: running.args, outcome, atMs });
-    this.#letGo();
+    this.chars += charsOf(key, outcome);
     return running.waiters;
   }
 
@@ -62,13 +64,21 @@ export class Outcomes {
     if (known?.kind === 'running') this.#calls.set(key, known);
   }
 
-  #letGo(): void {
-    if (this.#calls.size <= this.#inMemoryMax) return;
+  /** Lets go of the oldest, once they are committed: from then on the keeper knows them. */
+  trim(): void {
     for (const [key, known] of this.#calls) {
+      if (this.#calls.size <= this.#inMemoryMax && this.chars <= charsMax) return;
       if (known.kind === 'running') continue;
       this.#calls.delete(key);
+      this.chars -= charsOf(key, known.outcome);
       this.complete = false;
-      return;
     }
   }
+}
+
+/** Characters of outcomes held for one actor. */
+const charsMax = 1024 * 1024;
+
+function charsOf(key: string, outcome: StoredOutcome): number {
+  return key.length + (outcome.kind === 'ok' ? outcome.result.length : outcome.error.message.length) + 64;
 }

@@ -7,27 +7,27 @@ import type { Stream } from '../protocol/envelope.ts';
 import { subscriptionRefusal } from '../protocol/messages.ts';
 import type { ShardLink } from '../transport/contract.ts';
 import type { Activation } from './activation.ts';
-import { Frames } from './frames.ts';
 import type { MailboxItem } from './mailbox.ts';
+import { Outputs } from './outputs.ts';
 import type { Waiter } from './outcomes.ts';
 import type { Session } from './sessions.ts';
 
 export class Refusals {
-  readonly #frames: Frames;
+  /** The free exit: sent with the tick. */
+  readonly outputs: Outputs;
 
   constructor(link: ShardLink) {
-    this.#frames = new Frames(link);
+    this.outputs = new Outputs(link);
   }
 
-  call({ session, call }: Waiter, error: unknown): void {
-    this.#frames.of(session.gateway).add('E', call, 0, 0, JSON.stringify(toAppError(error).toBody()));
+  call(waiter: Waiter, error: unknown): void {
+    this.outputs.replyError(waiter, toAppError(error).toBody());
   }
 
   /** Only clients with the additions are told. */
   subscription(session: Session, stream: Stream, actor: string, actorId: string, error: unknown): void {
-    if (session.ended) return;
     const text = subscriptionRefusal(`${stream}:sub`, actor, actorId, toAppError(error).toBody());
-    this.#frames.of(session.gateway).add('M', session.number, 1, 0, text);
+    this.outputs.send(session, text, true);
   }
 
   /** Whoever waits with this item for an actor that cannot be had. */
@@ -41,8 +41,14 @@ export class Refusals {
     }
   }
 
-  send(): void {
-    this.#frames.send();
+  /** The actor cannot be had any more: its subscribers leave, so that no patch follows without a snapshot. */
+  dismiss({ audience }: Activation): void {
+    for (const stream of ['state', 'event'] as const) {
+      for (const session of Array.from(audience.of(stream))) {
+        audience.unsubscribe(session, stream);
+        this.outputs.leave(session, audience.topics[stream]);
+      }
+    }
   }
 }
 

@@ -23,6 +23,7 @@ export interface RunnerParts {
   readonly vitals: Vitals;
   readonly turnMs: number;
   readonly batchTurnsMax: number;
+  readonly batchCharsMax: number;
   readonly monotonic: () => number;
   /** Actors that are being loaded: they have work that is not in the queue yet. */
   readonly loading: () => number;
@@ -55,7 +56,7 @@ export class Runner {
 
   /** The actor may have something to do. */
   ready(activation: Activation): void {
-    if (activation.queued || activation.busy || activation.status !== 'active' || activation.mailbox.size === 0) return;
+    if (activation.queued || activation.busy || activation.mailbox.size === 0 || !takesTurns(activation)) return;
     activation.queued = true;
     this.#queue.push(activation);
     this.schedule();
@@ -86,16 +87,20 @@ export class Runner {
   }
 
   #drain(): void {
-    const { batch, refusals, batchTurnsMax } = this.#parts;
-    for (let turns = 0; turns < batchTurnsMax; turns += 1) {
+    const { batch, refusals, batchTurnsMax, batchCharsMax } = this.#parts;
+    let turns = 0;
+    for (let chars = 0; turns < batchTurnsMax && chars < batchCharsMax; turns += 1) {
       const activation = this.#queue[turns];
       if (activation === undefined) break;
       activation.queued = false;
       this.#runNext(activation);
+      chars = batch.chars + refusals.outputs.chars;
     }
-    this.#queue = this.#queue.length > batchTurnsMax ? this.#queue.slice(batchTurnsMax) : [];
-    refusals.send();
+    this.#queue = this.#queue.length > turns ? this.#queue.slice(turns) : [];
+    refusals.outputs.flush();
     batch.commit();
+    // A commit that failed may have said something more.
+    refusals.outputs.flush();
     const deactivated = this.#deactivated;
     this.#deactivated = [];
     for (const activation of deactivated) this.#parts.onDeactivated(activation);
@@ -106,7 +111,7 @@ export class Runner {
   }
 
   #runNext(activation: Activation): void {
-    if (activation.status !== 'active' || activation.busy) return;
+    if (activation.busy || !takesTurns(activation)) return;
     const item: MailboxItem | undefined = activation.mailbox.shift();
     if (item === undefined) return;
     activation.lastUsedMs = this.#parts.monotonic();
@@ -146,13 +151,23 @@ export class Runner {
       // A turn that was interrupted has moved on; what its old promise says no longer matters.
       if (this.#waiting.get(activation) === waiting) this.#advance(activation, turn, settled);
     };
-    promise.then(
-      (value) => go({ value }),
-      (error: unknown) => go({ error }),
-    );
+    try {
+      promise.then(
+        (value) => go({ value }),
+        (error: unknown) => go({ error }),
+      );
+    } catch (error) {
+      // Not a promise but something of the author's that only looks like one. Later, as a promise would: the turn is in the middle of its step.
+      queueMicrotask(() => go({ error }));
+    }
   }
 
   #timeout(): AppError {
     return new AppError('TURN_TIMEOUT', `The turn took longer than ${this.#parts.turnMs} ms; nothing changed`);
   }
+}
+
+/** From its `deactivate` turn on an actor takes nothing more: what comes is for its successor. */
+function takesTurns(activation: Activation): boolean {
+  return activation.status === 'active' && !activation.closing;
 }

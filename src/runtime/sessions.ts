@@ -5,6 +5,7 @@
  * actor lasts from the first allowed call or subscription to the session's end; it outlives the actor's stay in memory.
  */
 import type { SessionInfo } from '../protocol/envelope.ts';
+import type { Activation } from './activation.ts';
 
 export interface Session {
   readonly gateway: number;
@@ -13,6 +14,8 @@ export interface Session {
   /** Keys of the actors that this session is connected to. */
   readonly actors: Set<string>;
   ended: boolean;
+  /** The actor that it called last. */
+  recent: Activation | undefined;
 }
 
 export class Sessions {
@@ -24,7 +27,8 @@ export class Sessions {
 
   open(gateway: number, number: number, info: SessionInfo): void {
     const sessions = this.#byGateway[gateway]!;
-    if (!sessions.has(number)) sessions.set(number, { gateway, number, info, actors: new Set(), ended: false });
+    if (!sessions.has(number))
+      sessions.set(number, { gateway, number, info, actors: new Set(), ended: false, recent: undefined });
   }
 
   get(gateway: number, number: number): Session | undefined {

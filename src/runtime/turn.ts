@@ -9,24 +9,24 @@
  * nothing: a throw discards the draft and the events. One that outlives its limit, or whose actor was dropped meanwhile,
  * is ended from outside by a throw at its `yield`, which comes out of the same `catch`.
  */
-import type { AnyHandler } from '../actor/definition.ts';
-import type { Logger } from '../host/log.ts';
+import type { AnyHandler, PendingEvent } from '../actor/definition.ts';
+import type { Address } from '../protocol/address.ts';
 import { AppError } from '../protocol/errors.ts';
-import { eventMessage, statePatch, stateSnapshot } from '../protocol/messages.ts';
 import type { Stream } from '../protocol/envelope.ts';
+import { eventMessage, statePatch, stateSnapshot } from '../protocol/messages.ts';
 import type { StoredOutcome } from '../storage/contract.ts';
 import type { Activation } from './activation.ts';
+import { allowSubscription, runMiddleware, validateInput } from './admission.ts';
 import type { Answers } from './answers.ts';
 import type { Batch } from './batch.ts';
-import { TurnContext, type Surroundings } from './context.ts';
-import { allowSubscription, runMiddleware, validateInput } from './admission.ts';
-import { handlerError, internalError } from './faults.ts';
+import { changeOf, resultText, type StateBounds } from './change.ts';
+import { type Surroundings, TurnContext } from './context.ts';
+import { answerFor, faultOf, internalError } from './faults.ts';
 import type { CallItem, MailboxItem } from './mailbox.ts';
+import type { Waiter } from './outcomes.ts';
 import type { Refusals } from './refusals.ts';
 import type { Session } from './sessions.ts';
 import { type Draft, openDraft } from './state-engine.ts';
-import { changeOf, resultText, type StateBounds } from './change.ts';
-import { entryOf, recordOf } from './trace.ts';
 
 /** Yields promises only; whoever drives it sends back what they settled to. */
 export type Step<T> = Generator<PromiseLike<unknown>, T, unknown>;
@@ -36,7 +36,10 @@ export interface TurnParts extends Surroundings {
   /** For refusals: they say nothing about state, so they need not wait for a commit. */
   readonly refusals: Refusals;
   readonly bounds: StateBounds;
-  readonly log: Logger;
+  /** Can this tenant's changes be written now? */
+  readonly isWritable: (tenant: string) => boolean;
+  /** An `onDisconnect` that has to run again later. */
+  readonly postpone: (address: Address, session: Session) => void;
 }
 
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
@@ -64,30 +67,32 @@ export class Turns {
       case 'unsubscribe':
         return this.#unsubscribe(activation, item.session, item.stream);
       case 'disconnect':
-        activation.audience.disconnect(item.session);
-        return yield* this.#hook(activation, 'onDisconnect', item.session);
+        return yield* this.#disconnect(activation, item.session);
       case 'activate':
-        return yield* this.#hook(activation, 'onActivate', undefined);
+        yield* this.#hook(activation, 'onActivate', undefined);
+        return;
       case 'deactivate':
-        return yield* this.#hook(activation, 'onDeactivate', undefined);
+        yield* this.#hook(activation, 'onDeactivate', undefined);
+        return;
     }
   }
 
   *#call(activation: Activation, item: CallItem): Step<void> {
     const { definition, audience } = activation;
-    const { clock } = this.#parts;
     let draft: Draft | undefined;
     let context: TurnContext | undefined;
     try {
-      if (item.stored !== undefined) {
-        const stored = (yield item.stored) as { args: string; outcome: StoredOutcome } | undefined;
+      if (item.lookup !== undefined) {
+        const stored = (item.lookup.settled ? item.lookup.value : yield item.lookup.promise) as Stored | undefined;
         if (stored !== undefined) return this.#answers.repeat(activation, item, stored);
       }
-      if (clock.monotonic() > item.deadlineMs)
+      if (item.deadlineMs < Number.POSITIVE_INFINITY && this.#parts.clock.monotonic() > item.deadlineMs) {
         throw new AppError('DEADLINE', 'The deadline passed before the call started');
+      }
       const method = definition.methods.get(item.method);
       if (method === undefined) throw new AppError('UNKNOWN_METHOD', `Unknown method: ${item.method}`);
-      const input = yield* validateInput(method.input, item.method, item.input);
+      const input =
+        method.input === undefined ? undefined : yield* validateInput(method.input, item.method, item.input);
       const ctx = definition.middleware.length === 0 ? {} : yield* runMiddleware(activation, item.session, item.method);
       if (!audience.isConnected(item.session)) yield* this.#connect(activation, item.session);
       draft = openDraft(activation.state);
@@ -95,114 +100,83 @@ export class Turns {
       const returned = method.handler(context);
       // Text first: a returned draft can be read only while it lives.
       const result = resultText(item.method, isThenable(returned) ? yield returned : returned, this.#parts.bounds);
-      const ended = draft;
-      draft = undefined;
-      yield* this.#finish(activation, ended, context, item, result);
-    } catch (thrown) {
-      draft?.discard();
-      if (thrown instanceof AppError) context?.abort(thrown);
-      this.#answers.fail(activation, item, thrown, context !== undefined);
-    }
-  }
-
-  /** Makes a draft the state and stages everything that the turn did. */
-  *#finish(
-    activation: Activation,
-    draft: Draft,
-    context: TurnContext,
-    item: CallItem | undefined,
-    result: string,
-  ): Step<void> {
-    const { batch, clock, bounds } = this.#parts;
-    const { audience, definition } = activation;
-    let finished: ReturnType<Draft['finish']> | undefined;
-    try {
       const pending = context.events();
-      const events = isThenable(pending) ? ((yield pending) as Awaited<typeof pending>) : pending;
-      finished = draft.finish();
-      const change = changeOf(activation, finished, audience.of('state').size > 0, bounds);
-      if (change.kind !== 'none' && !batch.writable && definition.durability !== 'memory') {
-        throw new AppError('READ_ONLY', 'The store cannot be written now; nothing changed', { retryAfterMs: 1000 });
-      }
-      const call = item === undefined ? undefined : recordOf(item, { kind: 'ok', result }, clock.now());
-      batch.stage(activation, entryOf(activation, change.entry, call));
-      if (change.kind !== 'none') {
-        activation.state = finished.next;
-        activation.seq += 1;
-        activation.needsFullWrite = false;
-        activation.stateText = change.stateText;
-        activation.stateChars = change.stateChars;
-        if (change.patchText !== '') {
-          batch.publish(
-            audience.gateways('state'),
-            audience.topics.state,
-            statePatch(activation.head, change.patchText),
-          );
-        }
-      }
-      for (const event of events) this.#sendEvent(activation, event);
-      if (item === undefined) return;
-      const durable = definition.durability === 'durable';
-      batch.reply(item, result, durable);
-      if (call === undefined) return;
-      for (const waiter of activation.outcomes.end(call.key, call.outcome, call.atMs))
-        batch.reply(waiter, result, durable);
-    } finally {
-      if (finished === undefined) draft.discard();
+      this.#finish(activation, draft, isThenable(pending) ? ((yield pending) as readonly PendingEvent[]) : pending);
+      this.#answers.end(activation, item, { kind: 'ok', result });
+    } catch (thrown) {
+      // Read before the draft ends: what was thrown may be part of it.
+      const fault = faultOf(thrown);
+      draft?.discard();
+      if (fault.kind === 'app') context?.abort(fault.error);
+      this.#answers.fail(activation, item, fault, context !== undefined);
     }
   }
 
-  #sendEvent(
-    activation: Activation,
-    pending: { event: string; payload: string; target: { kind: string; ids?: ReadonlySet<string> } },
-  ): void {
+  /** Makes a draft the state, and stages the change with its patches and events. From here on nothing waits or throws. */
+  #finish(activation: Activation, draft: Draft, events: readonly PendingEvent[]): void {
+    refuseDead(activation);
     const { audience, head } = activation;
-    const text = eventMessage(head, pending.event, pending.payload);
-    const { kind, ids } = pending.target;
-    if (kind === 'all') return this.#parts.batch.publish(audience.gateways('event'), audience.topics.event, text);
-    for (const session of audience.of('event')) {
-      if (ids?.has(session.info.clientId) === (kind === 'to')) this.#parts.batch.send(session, text);
+    const finished = draft.finish();
+    const changed = finished.patches.length > 0;
+    const change = changed ? changeOf(activation, finished, this.#parts.bounds) : undefined;
+    const keeps = activation.definition.durability !== 'memory';
+    if (change !== undefined && keeps && !this.#parts.isWritable(activation.address.tenant)) throw readOnly;
+    const exit = this.#answers.gate(activation);
+    if (change !== undefined) {
+      activation.change(finished.next, change.chars);
+      if (keeps) this.#parts.batch.stage(activation).change(change.patchText);
+      if (change.patchText !== '') {
+        exit.publish(audience.gateways('state'), audience.topics.state, statePatch(head, change.patchText));
+      }
     }
+    for (const event of events) this.#sendEvent(activation, event);
   }
 
-  *#read(activation: Activation, item: { session: Session; call: number }): Step<void> {
-    const { batch, refusals } = this.#parts;
+  #sendEvent(activation: Activation, { event, payload, target }: PendingEvent): void {
+    const { audience, head } = activation;
+    const exit = this.#answers.exitOf(activation);
+    const text = eventMessage(head, event, payload);
+    if (target.kind === 'all') return exit.publish(audience.gateways('event'), audience.topics.event, text);
+    const { ids } = target;
+    const wanted = target.kind === 'to';
+    exit.sendAll(
+      Array.from(audience.of('event')).filter(({ info }) => ids.has(info.clientId) === wanted),
+      text,
+    );
+  }
+
+  *#read(activation: Activation, item: Waiter): Step<void> {
     try {
       yield* allowSubscription(activation, item.session);
-      batch.stage(activation, undefined);
-      batch.reply(item, activation.text(), activation.definition.durability === 'durable', activation.seq);
+      refuseDead(activation);
+      const durable = activation.definition.durability === 'durable';
+      this.#answers.gate(activation).reply(item, activation.text(), durable, activation.seq);
     } catch (thrown) {
-      refusals.call(item, handlerError(thrown, false, this.#parts, activation, 'reading the state'));
+      this.#parts.refusals.call(item, answerFor(faultOf(thrown), false, this.#parts, activation, 'reading the state'));
     }
   }
 
   *#subscribe(activation: Activation, session: Session, stream: Stream): Step<void> {
-    const { batch, refusals } = this.#parts;
     if (session.ended) return;
     try {
       yield* allowSubscription(activation, session);
       if (!activation.audience.isConnected(session)) yield* this.#connect(activation, session);
+      refuseDead(activation);
       if (session.ended) return;
       activation.audience.subscribe(session, stream);
-      batch.stage(activation, undefined);
-      batch.join(session, activation.audience.topics[stream]);
-      if (stream === 'state') batch.send(session, stateSnapshot(activation.head, activation.text()));
+      const exit = this.#answers.gate(activation);
+      exit.join(session, activation.audience.topics[stream]);
+      if (stream === 'state') exit.send(session, stateSnapshot(activation.head, activation.text()));
     } catch (thrown) {
       const { type, id } = activation.address;
-      refusals.subscription(
-        session,
-        stream,
-        type,
-        id,
-        handlerError(thrown, false, this.#parts, activation, `${stream} subscription`),
-      );
+      const error = answerFor(faultOf(thrown), false, this.#parts, activation, `${stream} subscription`);
+      this.#parts.refusals.subscription(session, stream, type, id, error);
     }
   }
 
   #unsubscribe(activation: Activation, session: Session, stream: Stream): void {
     activation.audience.unsubscribe(session, stream);
-    this.#parts.batch.stage(activation, undefined);
-    this.#parts.batch.leave(session, activation.audience.topics[stream]);
+    this.#answers.gate(activation).leave(session, activation.audience.topics[stream]);
   }
 
   /** The first allowed contact of a session with this actor. */
@@ -210,30 +184,60 @@ export class Turns {
     if (session.info.kind !== 'ws' || session.ended) return;
     activation.audience.connect(session);
     session.actors.add(activation.key);
-    this.#parts.batch.stageConnected(activation, session);
-    yield* this.#hook(activation, 'onConnect', session);
+    const error = yield* this.#hook(activation, 'onConnect', session);
+    // What could not be written, or was lost because the actor was dropped, is run again by the next contact.
+    if (error?.code === 'READ_ONLY' || activation.status === 'dead') activation.audience.forget(session);
+    else this.#parts.batch.stageConnected({ activation, session });
+    refuseDead(activation);
+  }
+
+  *#disconnect(activation: Activation, session: Session): Step<void> {
+    activation.audience.disconnect(session);
+    const error = yield* this.#hook(activation, 'onDisconnect', session);
+    // What could not be written is not given up: it runs again when the store works, or on the successor.
+    if (error?.code === 'READ_ONLY' || activation.status === 'dead') this.#parts.postpone(activation.address, session);
+    else this.#parts.batch.stageDisconnected({ activation, session });
   }
 
   /** A hook is a turn of its own. One that throws changes nothing and is logged: nobody waits for it. */
-  *#hook(
-    activation: Activation,
-    name: 'onActivate' | 'onDeactivate' | 'onConnect' | 'onDisconnect',
-    session: Session | undefined,
-  ): Step<void> {
+  *#hook(activation: Activation, name: HookName, session: Session | undefined): Step<AppError | undefined> {
     const hook: AnyHandler | undefined = activation.definition[name];
-    if (hook === undefined) return;
-    let draft: Draft | undefined = openDraft(activation.state);
+    if (hook === undefined) return undefined;
+    const draft = openDraft(activation.state);
     const context = new TurnContext(activation, draft.root, undefined, {}, session?.info, this.#parts);
     try {
       const returned = hook(context);
       if (isThenable(returned)) yield returned;
-      const ended = draft;
-      draft = undefined;
-      yield* this.#finish(activation, ended, context, undefined, '');
+      const pending = context.events();
+      this.#finish(activation, draft, isThenable(pending) ? ((yield pending) as readonly PendingEvent[]) : pending);
+      return undefined;
     } catch (thrown) {
-      draft?.discard();
-      if (thrown instanceof AppError) context.abort(thrown);
-      internalError(thrown, this.#parts, activation, name);
+      const fault = faultOf(thrown);
+      draft.discard();
+      if (fault.kind === 'app') context.abort(fault.error);
+      internalError(fault, this.#parts, activation, name);
+      return fault.kind === 'app' ? fault.error : undefined;
     }
   }
+}
+
+type HookName = 'onActivate' | 'onDeactivate' | 'onConnect' | 'onDisconnect';
+
+interface Stored {
+  readonly args: string;
+  readonly outcome: StoredOutcome;
+}
+
+const readOnly = new AppError('READ_ONLY', 'The store cannot be written now; nothing changed', { retryAfterMs: 1000 });
+
+/** An actor that was dropped while its turn waited: its state is not the true one any more. */
+function refuseDead(activation: Activation): void {
+  if (activation.status !== 'dead') return;
+  throw new AppError(
+    'UNKNOWN',
+    'The actor was loaded again from disk while the call ran; repeat it with the same key',
+    {
+      retryAfterMs: 1000,
+    },
+  );
 }

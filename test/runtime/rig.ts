@@ -155,6 +155,7 @@ export class Rig {
         this.#settle(a, { ok: true, result: body === '' ? undefined : JSON.parse(body), durable: b === 1, seq: c });
       else if (op === 'E') this.#settle(a, { ok: false, error: JSON.parse(body) as ErrorBody });
       else if (op === 'M') this.#deliver(a, body);
+      else if (op === 'T') this.#deliverAll(body);
       else if (op === 'S') this.#topicOf(b).add(a);
       else if (op === 'U') this.#topicOf(b).delete(a);
       else {
@@ -175,6 +176,11 @@ export class Rig {
   #deliver(session: number, text: string): void {
     this.seen.push({ kind: 'message', text });
     this.#keep(session, text);
+  }
+
+  #deliverAll(body: string): void {
+    const end = body.indexOf(';');
+    for (const session of body.slice(0, end).split(',')) this.#deliver(Number(session), body.slice(end + 1));
   }
 
   #keep(session: number, text: string): void {
@@ -204,6 +210,7 @@ function inThread(core: KeeperCore): Keeper {
     onQuarantined: (handler) => {
       quarantined = handler;
     },
+    onReadOnly: () => undefined,
     close: () => detach?.(),
   };
 }

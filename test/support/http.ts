@@ -1,0 +1,76 @@
+/** HTTP requests with the path exactly as given: `fetch` would tidy up `..` and its encodings before sending them. */
+import { request } from 'node:http';
+
+/** The body of an answer: that of a call, or a state. */
+export interface Json {
+  readonly result?: unknown;
+  readonly error?: {
+    readonly code: string;
+    readonly message: string;
+    readonly outcome: string;
+    readonly retryable: boolean;
+  };
+  readonly [field: string]: unknown;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly text: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** @throws SyntaxError when the text is no JSON */
+  json(): Json;
+}
+
+export interface HttpAsk {
+  readonly token?: string;
+  readonly key?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as JSON. */
+  readonly input?: unknown;
+}
+
+/** POST /v1/actors/:type/:id/:method, each part encoded. */
+export async function post(address: string, path: readonly string[], ask: HttpAsk = {}): Promise<HttpAnswer> {
+  return await send(address, 'POST', `/v1/actors/${path.map(encodeURIComponent).join('/')}`, ask);
+}
+
+export async function getState(address: string, type: string, id: string, ask: HttpAsk = {}): Promise<HttpAnswer> {
+  return await send(address, 'GET', `/v1/actors/${type}/${encodeURIComponent(id)}/state`, ask);
+}
+
+export function send(address: string, method: string, path: string, ask: HttpAsk = {}): Promise<HttpAnswer> {
+  const { token, key, input, headers = {} } = ask;
+  const { hostname, port } = new URL(address);
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      {
+        hostname,
+        port,
+        method,
+        path,
+        agent: false,
+        headers: {
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          ...(key === undefined ? {} : { 'idempotency-key': key }),
+          ...headers,
+        },
+      },
+      (incoming) => {
+        let text = '';
+        incoming.setEncoding('utf8');
+        incoming.on('data', (chunk: string) => (text += chunk));
+        incoming.on('error', reject);
+        incoming.on('end', () => {
+          resolve({
+            status: incoming.statusCode ?? 0,
+            text,
+            headers: incoming.headers,
+            json: () => JSON.parse(text) as Json,
+          });
+        });
+      },
+    );
+    outgoing.on('error', reject);
+    outgoing.end(input === undefined ? undefined : JSON.stringify(input));
+  });
+}
