@@ -20,6 +20,7 @@ import { announceReady } from './announcement.ts';
 import { CrashCount } from './crash-count.ts';
 import { readOrCreateDevSecret } from './dev-secret.ts';
 import { exitCodes } from './exit-codes.ts';
+import { exitNow, type ExitNow } from './exit-now.ts';
 import { Shards, type ShardsParts } from './shards.ts';
 import { stopOnSignals } from './signals.ts';
 import { listenError, startError, unusableData } from './start-error.ts';
@@ -35,13 +36,14 @@ const awayMsMax = 5000;
 /** Serves until a signal or a dead thread ends it. Settles with the exit code. @throws CommandError when it cannot start */
 export async function serve(config: Config, log: Logger): Promise<number> {
   const server = new Server(config, log);
-  return await stopOnSignals(server.lifecycle, server.died, config.shutdownTimeoutMs, log);
+  return await stopOnSignals(server.lifecycle, server.died, config.shutdownTimeoutMs, log, server.exit);
 }
 
 class Server {
   readonly lifecycle: Lifecycle;
   /** Settles with the exit code when a thread ended that nobody had stopped. */
   readonly died: Promise<number>;
+  readonly exit: ExitNow = exitNow(() => each(this.#gateways, 'close', 0));
   readonly #config: Config;
   readonly #log: Logger;
   readonly #phase = new Phase();
@@ -60,7 +62,7 @@ class Server {
     this.#config = config;
     this.#log = log;
     this.#crashes = new CrashCount(config.dataDir, log, (calls) => void each(this.#gateways, 'setPoison', calls));
-    this.#watchdog = new Watchdog(log, () => process.exit(exitCodes.internal));
+    this.#watchdog = new Watchdog(log, () => void this.exit(exitCodes.internal));
     this.lifecycle = new Lifecycle(this.#steps(config.shutdownTimeoutMs), log);
     this.died = new Promise((resolve) => {
       this.#reportDeath = resolve;

@@ -6,7 +6,10 @@
  */
 import type { Lifecycle } from '../host/lifecycle.ts';
 import type { Logger } from '../host/log.ts';
+import type { ExitNow } from './exit-now.ts';
 import { exitCodes } from './exit-codes.ts';
+
+const signalExitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Starts the lifecycle, waits for what ends it, stops it. Settles with the exit code. @throws what the start threw */
 export async function stopOnSignals(
@@ -14,6 +17,7 @@ export async function stopOnSignals(
   died: Promise<number>,
   timeoutMs: number,
   log: Logger,
+  exit: ExitNow,
 ): Promise<number> {
   const signal = new Promise<number>((resolve) => {
     let asked = false;
@@ -21,9 +25,7 @@ export async function stopOnSignals(
       process.on(name, () => {
         if (asked) {
           log.warn({ signal: name }, 'second signal: exiting at once');
-          // By the signal itself: exit() would end the threads first, and uWebSockets aborts when that takes an open socket.
-          process.removeAllListeners(name);
-          process.kill(process.pid, name);
+          void exit(signalExitCodes[name]);
           return;
         }
         asked = true;
@@ -38,7 +40,7 @@ export async function stopOnSignals(
   const asked = first ?? (await Promise.race([signal, died]));
   const forced = setTimeout(() => {
     log.error({ timeoutMs }, 'the stop took too long and is forced; nothing acknowledged is lost');
-    process.exit(exitCodes.failed);
+    void exit(exitCodes.failed);
   }, timeoutMs);
   const began = performance.now();
   await lifecycle.stop();

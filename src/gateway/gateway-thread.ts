@@ -27,6 +27,12 @@ type Link = GatewayLink & { replace(shard: number, port: MessagePort): void };
 export function gatewayThread(data: GatewayThreadData, link: Link): Record<string, (argument: unknown) => unknown> {
   const { devRoot, phase, log, index, host, exclusivePort, config, devSecret } = data;
   let gateway: Gateway | undefined;
+  const threadLog = createLog(log, `gateway-${index}`);
+  // Whatever went wrong, sockets must be let go before the thread ends: Node aborts the process otherwise.
+  process.on('uncaughtException', (error) => {
+    threadLog.fatal({ err: error }, 'a fault in the gateway');
+    void (gateway?.close(0) ?? Promise.resolve()).finally(() => process.exit(1));
+  });
   return {
     async start(port) {
       gateway = await startGateway({
@@ -39,7 +45,7 @@ export function gatewayThread(data: GatewayThreadData, link: Link): Record<strin
         port: port as number,
         link,
         phase: new Phase(phase),
-        log: createLog(log, `gateway-${index}`),
+        log: threadLog,
         clock: systemClock,
       });
       return { port: gateway.port };

@@ -27,6 +27,11 @@ type SubscriptionOp = typeof inboundOp.subscribe | typeof inboundOp.unsubscribe;
 
 /** A frame is sent before the tick ends when it holds this much: structured clone of strings blocks both threads. */
 const frameCharsMax = 1024 * 1024;
+/**
+ * Envelopes after which a frame is sent before the tick ends, so that the shard begins while this thread still reads:
+ * otherwise the two work in turns, each idle for half of the time.
+ */
+const frameCallsMax = 64;
 
 export class Intake {
   readonly #link: GatewayLink;
@@ -165,7 +170,7 @@ export class Intake {
 
   #add(shard: number, chars: number): InboundFrame {
     const to = this.#frames[shard]!;
-    if (to.chars + chars > frameCharsMax) this.#send(shard);
+    if (to.chars + chars > frameCharsMax || to.frame.count >= frameCallsMax) this.#send(shard);
     to.chars += chars + envelopeChars;
     if (!this.#flushPlanned) {
       this.#flushPlanned = true;

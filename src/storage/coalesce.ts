@@ -20,11 +20,6 @@ export interface PendingChange {
   readonly text: string;
 }
 
-/** Does the result depend on what was stored before? */
-export function needsBase(changes: readonly PendingChange[]): boolean {
-  return changes[0]?.kind !== 'state';
-}
-
 /** The newest state; the base itself when no change is newer. @throws PatchError when the patches do not fit */
 export function coalesce(base: ActorState | undefined, changes: readonly PendingChange[]): ActorState | undefined {
   const ordered = inOrder(changes);

@@ -4,6 +4,7 @@
  *   shard ── Journal.commit(entries) ──▶ journal/<shard>.db      one fsync; the commit point
  *   shard ── Keeper.committed(rows) ───▶ keeper thread ──▶ tenants/<tenant>/tenant.db, coalesced, behind
  *   shard ◀── synced(journalSeq) ─────── keeper            rows up to there may be forgotten
+ *   shard ◀── readOnly(tenant, yes/no) ─ keeper            that tenant's file cannot be written
  *   shard ── load, outcome ────────────▶ keeper            sees every row that was handed over before
  */
 import type { Address } from '../protocol/address.ts';
@@ -64,9 +65,14 @@ export interface Keeper {
   /** The stored end of a call with this key, if it ended within the retention. */
   outcome(address: Address, key: string): Promise<{ args: string; outcome: StoredOutcome } | undefined>;
   committed(row: JournalRow): void;
-  /** Called with the highest journalSeq up to which every row lies fsynced in its tenant file. */
+  /** Called with the highest journalSeq up to which every row is safe without the journal. */
   onSynced(handler: (journalSeq: number) => void): void;
   /** Called when a tenant or actor was closed off: drop what is in memory of it. `type` '' means the whole tenant. */
   onQuarantined(handler: (address: Address) => void): void;
+  /**
+   * Called with true when a tenant's file cannot be written: refuse what would change something of this tenant. With false
+   * when it can again. Who connects late hears of those that cannot be written by then.
+   */
+  onReadOnly(handler: (tenant: string, readOnly: boolean) => void): void;
   close(): void;
 }

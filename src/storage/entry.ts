@@ -6,7 +6,8 @@
  *
  * JSON text never holds a raw tab or line feed, so that fields and entries are found without parsing them. The CRC covers
  * everything after it. Writing is string concatenation and one CRC, because every call passes here; reading the header
- * alone is enough to know where an entry belongs, and the payload stays unparsed until somebody needs it.
+ * alone is enough to know where an entry belongs, and the payload stays unparsed until somebody needs it. What says who
+ * an actor is repeats with every turn, so that its text is remembered, both ways.
  */
 import { strict as assert } from 'node:assert';
 import { crc32 } from 'node:zlib';
@@ -18,9 +19,7 @@ export type ChangeKind = 'none' | 'state' | 'patches';
 
 /** An entry with its header read and the rest as it lies there. */
 export interface EntryParts {
-  readonly tenant: string;
-  readonly type: string;
-  readonly id: string;
+  readonly address: Address;
   readonly seq: number;
   readonly version: number;
   readonly kind: ChangeKind;
@@ -56,19 +55,34 @@ export function encodeParts(
   call: string,
 ): string {
   assert(!payload.includes('\n') && !payload.includes('\t'), 'state and patches must be compact JSON text');
-  const text = `["${address.tenant}","${address.type}",${JSON.stringify(address.id)},${seq},${version},"${kind}"]\t${payload}\t${call}`;
-  return `${(crc32(text) + 0x1_0000_0000).toString(16).slice(1)}\t${text}`;
+  const text = `${headOf(address)}${seq},${version},"${kind}"]\t${payload}\t${call}`;
+  return `${hexOf(crc32(text))}\t${text}`;
 }
 
 export function encodeCall({ key, args, outcome, atMs }: CallRecord): string {
-  const end =
-    outcome.kind === 'ok' ? `"ok",${JSON.stringify(outcome.result)}` : `"error",${JSON.stringify(outcome.error)}`;
-  return `[${JSON.stringify(key)},${JSON.stringify(args)},${end},${atMs}]`;
+  const end = outcome.kind === 'ok' ? `"ok",${quoted(outcome.result)}` : `"error",${JSON.stringify(outcome.error)}`;
+  return `[${quoted(key)},${quoted(args)},${end},${atMs}]`;
 }
 
-/** Is this call field one of that key? Compares text, because the key stands first and has one spelling. */
-export function isCallOf(call: string, key: string): boolean {
-  return call.startsWith(`[${JSON.stringify(key)},`);
+/** Text that needs no escaping, as most does: seeing that is three times as fast as JSON.stringify. */
+const plainPattern = /^[ !#-[\]-~]*$/;
+
+function quoted(text: string): string {
+  return plainPattern.test(text) ? `"${text}"` : JSON.stringify(text);
+}
+
+/**
+ * What tells a call field from those of other keys, for use as a map key: its text up to the first `","`. A key that holds
+ * this itself has its quotes escaped; one that ends in a quote and a comma is cut short, and then ends in a backslash as
+ * no other does.
+ */
+export function callName(call: string): string {
+  return call.slice(1, call.indexOf('","'));
+}
+
+/** The same, from the key alone. */
+export function callNameOfKey(key: string): string {
+  return callName(`[${quoted(key)},"`);
 }
 
 export function decodeCall(call: string): CallRecord {
@@ -81,20 +95,29 @@ export function decodeCall(call: string): CallRecord {
   };
 }
 
-/** Reads the header only and checks nothing: for text that was just written by this process, or whose CRC was checked. */
+/**
+ * Reads the header only and checks nothing: for text that was just written by this process, or whose CRC was checked.
+ * @throws SyntaxError when it is no entry
+ */
 export function readParts(text: string): EntryParts {
   const header = text.indexOf('\t') + 1;
   const payload = text.indexOf('\t', header) + 1;
   const call = text.indexOf('\t', payload) + 1;
-  const [tenant, type, id, seq, version, kind] = JSON.parse(text.slice(header, payload - 1)) as [
-    string,
-    string,
-    string,
-    number,
-    number,
-    ChangeKind,
-  ];
-  return { tenant, type, id, seq, version, kind, payload: text.slice(payload, call - 1), call: text.slice(call) };
+  // From the end, because ids may hold what stands between the fields: "kind"], version, seq.
+  const kindAt = text.lastIndexOf(',', payload - 2);
+  const versionAt = text.lastIndexOf(',', kindAt - 1);
+  const seqAt = text.lastIndexOf(',', versionAt - 1);
+  const kind = text.slice(kindAt + 2, payload - 3);
+  if (header < 1 || call < 1 || seqAt < header || (kind !== 'none' && kind !== 'state' && kind !== 'patches'))
+    throw new SyntaxError('this is no journal entry');
+  return {
+    address: readHead(text.slice(header, seqAt + 1)),
+    seq: numberAt(text, seqAt + 1, versionAt),
+    version: numberAt(text, versionAt + 1, kindAt),
+    kind,
+    payload: text.slice(payload, call - 1),
+    call: text.slice(call),
+  };
 }
 
 export function decodeEntries(body: string): DecodedEntry[] {
@@ -103,25 +126,65 @@ export function decodeEntries(body: string): DecodedEntry[] {
 
 export function decodeEntry(text: string): DecodedEntry {
   if (!crcHolds(text)) return { kind: 'corrupt', text, address: guessAddress(text) };
-  const { tenant, type, id, seq, version, kind, payload, call } = readParts(text);
+  const { address, seq, version, kind, payload, call } = readParts(text);
   const change = kind === 'none' ? { kind } : { kind, text: payload };
   return {
     kind: 'entry',
-    entry: { address: { tenant, type, id }, seq, version, change, call: call === '' ? undefined : decodeCall(call) },
+    entry: { address, seq, version, change, call: call === '' ? undefined : decodeCall(call) },
   };
 }
 
-function crcHolds(text: string): boolean {
-  return text[8] === '\t' && (crc32(text.slice(9)) + 0x1_0000_0000).toString(16).slice(1) === text.slice(0, 8);
+export function crcHolds(text: string): boolean {
+  return text[8] === '\t' && hexOf(crc32(text.slice(9))) === text.slice(0, 8);
 }
 
 function guessAddress(text: string): Address | undefined {
   try {
-    const { tenant, type, id } = readParts(text);
-    return typeof tenant === 'string' && typeof type === 'string' && typeof id === 'string'
-      ? { tenant, type, id }
-      : undefined;
+    return readParts(text).address;
   } catch {
     return undefined;
   }
+}
+
+/** `["tenant","type","id",` of each address object that is in use. */
+const heads = new WeakMap<Address, string>();
+
+function headOf(address: Address): string {
+  let head = heads.get(address);
+  if (head === undefined) heads.set(address, (head = encodeHead(address)));
+  return head;
+}
+
+function encodeHead({ tenant, type, id }: Address): string {
+  return `["${tenant}","${type}",${quoted(id)},`;
+}
+
+/** The way back, by text. About the actors that a shard holds; emptied when full, because that is rare and simple. */
+const addresses = new Map<string, Address>();
+const addressesMax = 20_000;
+
+function readHead(head: string): Address {
+  const known = addresses.get(head);
+  if (known !== undefined) return known;
+  const [tenant, type, id] = JSON.parse(`${head}0]`) as [string, string, string];
+  if (typeof tenant !== 'string' || typeof type !== 'string' || typeof id !== 'string')
+    throw new SyntaxError('this is no journal entry');
+  const address = { tenant, type, id };
+  if (addresses.size >= addressesMax) addresses.clear();
+  // Spelled anew: a slice would keep the whole row that it was cut from.
+  addresses.set(encodeHead(address), address);
+  return address;
+}
+
+/** Of digits only. */
+function numberAt(text: string, from: number, to: number): number {
+  let value = 0;
+  for (let at = from; at < to; at += 1) value = value * 10 + text.charCodeAt(at) - 48;
+  return value;
+}
+
+const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+function hexOf(crc: number): string {
+  return `${hexOfByte[crc >>> 24]}${hexOfByte[(crc >>> 16) & 255]}${hexOfByte[(crc >>> 8) & 255]}${hexOfByte[crc & 255]}`;
 }

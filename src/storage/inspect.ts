@@ -1,8 +1,8 @@
 /**
  * A look at a data directory, beside a running server or without one. Writes nothing, locks nothing, creates nothing.
  *
- * What is shown is what was acknowledged: the tenant file with the journals' entries on top. Journals are read first:
- * what the keeper moves from a journal to the tenant file in between is then seen twice, never missed.
+ * What is shown is what was acknowledged: the tenant file with the journals' entries on top. Journals are read first, then
+ * what was spilled from them: what the keeper moves on to the tenant file in between is then seen twice, never missed.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { DamagedActorError } from './tenant-file.ts';
 import { dataPaths, look, tenantDirectory } from './paths.ts';
 import { actorKey, Pending, type PendingTenant } from './pending.ts';
 import { readMarker } from './quarantine.ts';
-import { readJournals, readTenant, type TenantReader } from './read-only.ts';
+import { readJournals, readSpilled, readTenant, type TenantReader } from './read-only.ts';
 
 export interface TenantInfo {
   readonly tenant: string;
@@ -156,7 +156,7 @@ function countOutcomes(storedKeys: readonly string[], calls: readonly string[]):
   return keys.size;
 }
 
-/** What the journals hold, of one tenant or of all. */
+/** What the journals hold and what was spilled from them, of one tenant or of all. */
 function readPending(dataDir: string, tenant?: string): Pending {
   const pending = new Pending();
   for (const { shard, rows } of readJournals(dataDir)) {
@@ -169,6 +169,8 @@ function readPending(dataDir: string, tenant?: string): Pending {
       );
     }
   }
+  for (const held of readSpilled(dataDir))
+    if (tenant === undefined || held.tenant === tenant) pending.recall(held.entry);
   return pending;
 }
 

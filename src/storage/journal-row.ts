@@ -7,7 +7,7 @@
 import { crc32 } from 'node:zlib';
 import { type Address, addressKey } from '../protocol/address.ts';
 import type { JournalEntry } from './contract.ts';
-import { decodeEntry, encodeEntries, readParts } from './entry.ts';
+import { decodeEntry, encodeEntries } from './entry.ts';
 
 /** As it lies in the table. After damage a column may hold anything. */
 export interface StoredRow {
@@ -47,21 +47,6 @@ export function checkRow({ journalSeq, toc, tocCrc, body, crc }: StoredRow): Row
   if (typeof body === 'string' && sum(journalSeq, body) === crc) return { kind: 'readable', body, damage: [] };
   if (typeof toc !== 'string' || sum(journalSeq, toc) !== tocCrc) return { kind: 'unreadable' };
   return salvage(toc, typeof body === 'string' ? body : '');
-}
-
-/** Tenants that a damaged row still names, in either half. They may have no file yet. */
-export function tenantsNamed({ toc, body }: StoredRow): string[] {
-  const named: string[] = [];
-  if (typeof toc === 'string') for (const line of toc.split('\n')) named.push(line.split('\t')[1] ?? '');
-  if (typeof body !== 'string') return named;
-  for (const text of body.split('\n')) {
-    try {
-      named.push(readParts(text).tenant);
-    } catch {
-      // This entry names nobody.
-    }
-  }
-  return named;
 }
 
 /** One line per actor: count, tenant, type, id, joined by tabs. Names hold no control characters. */

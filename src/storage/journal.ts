@@ -12,14 +12,23 @@
 import { strict as assert } from 'node:assert';
 import { dirname } from 'node:path';
 import type { JournalEntry, JournalRow } from './contract.ts';
+import { JournalFile } from './journal-file.ts';
 import { packRow, checkRow, type StoredRow } from './journal-row.ts';
 import { journalFormat, openFile, prepareAll } from './migrations.ts';
 import { makeDirectory } from './paths.ts';
-import { checkpoint, DamagedFileError, type Db, setSynchronous, type Synchronous } from './sqlite.ts';
-import { CommitError, Transaction } from './transaction.ts';
+import { checkpoint, DamagedFileError, type Synchronous } from './sqlite.ts';
+import { CommitError } from './transaction.ts';
 
 /** What commit() throws belongs to the journal's door. */
 export { CommitError } from './transaction.ts';
+
+/**
+ * Rows that commit() had returned are not on disk any more. Thrown once, by the reopen() that saw to it that their numbers
+ * are not given again; the next one opens. What was in them is lost only if the keeper, which has them, ends before it wrote.
+ */
+export class LostRowsError extends Error {
+  override readonly name = 'LostRowsError';
+}
 
 export class Journal {
   readonly path: string;
@@ -128,15 +137,21 @@ export class Journal {
   /**
    * Closes and opens the file after a commit with an unknown end. The disk decides: returns the rows that turn out to be
    * there beyond the last one that commit() returned. May be called again when it throws.
+   * @throws LostRowsError, DamagedFileError, SqliteError
    */
   reopen(): JournalRow[] {
     const forgetTo = this.#forgetTo;
     this.#drop();
     try {
-      const { db } = this.#load();
+      this.#load();
+      const lost = this.continueAfter(this.#handedOver, forgetTo);
       this.forget(forgetTo);
+      if (lost > 0)
+        throw new LostRowsError(
+          `${this.path} has lost its ${lost} last rows, up to ${this.#handedOver}; their calls were acknowledged`,
+        );
       // A failed fsync may have left frames in the page cache alone; copied into the file, they are synced for certain.
-      checkpoint(db);
+      checkpoint(this.#required().db);
       const rows = this.rowsAfter(this.#handedOver);
       this.#handedOver = this.#lastSeq;
       return rows;
@@ -144,6 +159,31 @@ export class Journal {
       this.#drop();
       throw error;
     }
+  }
+
+  /**
+   * Sees to it that no number up to `journalSeq` is given a second time: the keeper would take the row for a repeat and
+   * drop it. Empty rows stand in for those that are missing, so that the ones before them are still replayed.
+   * @param safeTo every row up to there is safe elsewhere
+   * @returns how many rows were missing that are not safe @throws CommitError
+   */
+  continueAfter(journalSeq: number, safeTo: number): number {
+    if (this.#lastSeq >= journalSeq) return 0;
+    const file = this.#required();
+    const first = Math.max(this.#lastSeq, safeTo) + 1;
+    this.#write(file, 'FULL', () => {
+      if (safeTo >= this.#lastSeq) {
+        file.remove.run(safeTo);
+        file.mark.run(safeTo);
+      }
+      for (let missing = first; missing <= journalSeq; missing += 1) {
+        const { toc, tocCrc, body, crc } = packRow(missing, []);
+        file.insert.run(missing, toc, tocCrc, body, crc);
+      }
+    });
+    this.#drop();
+    this.#load();
+    return journalSeq - first + 1;
   }
 
   /** Flushes, moves the WAL into the file, closes. The file is closed even when it throws. */
@@ -224,41 +264,5 @@ export class Journal {
     const file = this.#file;
     this.#file = undefined;
     file?.db.close();
-  }
-}
-
-/** A connection with its statements. */
-class JournalFile {
-  readonly db: Db;
-  readonly transaction: Transaction;
-  readonly insert;
-  readonly remove;
-  readonly mark;
-  readonly countFlush;
-  readonly readMark;
-  readonly rows;
-  readonly sizes;
-  #level: Synchronous = 'FULL';
-
-  constructor(db: Db) {
-    this.db = db;
-    this.transaction = new Transaction(db);
-    this.insert = db.prepare('INSERT INTO rows (journal_seq, toc, toc_crc, body, crc) VALUES (?, ?, ?, ?, ?)');
-    this.remove = db.prepare('DELETE FROM rows WHERE journal_seq <= ?');
-    this.mark = db.prepare("UPDATE marks SET value = ? WHERE name = 'forgotten'");
-    this.countFlush = db.prepare("UPDATE marks SET value = value + 1 WHERE name = 'flushes'");
-    this.readMark = db.prepare("SELECT value FROM marks WHERE name = 'forgotten'").pluck();
-    this.rows = db.prepare<[], StoredRow>(
-      'SELECT journal_seq AS journalSeq, toc, toc_crc AS tocCrc, body, crc FROM rows ORDER BY journal_seq',
-    );
-    this.sizes = db.prepare<[number], { journalSeq: number; bytes: number }>(
-      'SELECT journal_seq AS journalSeq, octet_length(body) + octet_length(toc) AS bytes FROM rows WHERE journal_seq > ? ORDER BY journal_seq',
-    );
-  }
-
-  setLevel(level: Synchronous): void {
-    if (level === this.#level) return;
-    setSynchronous(this.db, level);
-    this.#level = level;
   }
 }

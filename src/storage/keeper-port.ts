@@ -2,16 +2,18 @@
  * The keeper over a message port: the shard's side, and the keeper's.
  *
  *   shard ── [committed | load | outcome]* ──▶ keeper      one message per tick, an array of tuples, in order
- *   shard ◀── [synced | quarantined | answer | refusal]* ── keeper
+ *   shard ◀── [synced | quarantined | readOnly | answer | refusal]* ── keeper
  *
  * Order within a port is the contract's promise: a question is answered from every row that was handed over before it.
  * When the port closes, whoever still waits gets UNKNOWN; rows that were on their way lie in the journal and are replayed.
  */
 import type { MessagePort } from 'node:worker_threads';
+import type { Logger } from '../host/log.ts';
 import type { Address } from '../protocol/address.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { JournalRow, Keeper, LoadedActor, StoredOutcome } from './contract.ts';
 import type { KeeperCore } from './keeper.ts';
+import { unanswered } from './refusals.ts';
 
 type ToKeeper =
   | readonly [op: 'committed', journalSeq: number, body: string]
@@ -21,6 +23,7 @@ type ToKeeper =
 type ToShard =
   | readonly [op: 'synced', journalSeq: number]
   | readonly [op: 'quarantined', address: Address]
+  | readonly [op: 'readOnly', tenant: string, readOnly: boolean]
   | readonly [op: 'answer', id: number, value: unknown]
   | readonly [op: 'refusal', id: number, code: string, message: string, retryAfterMs: number | undefined];
 
@@ -30,16 +33,17 @@ export function keeperPort(port: MessagePort): Keeper {
 }
 
 /** The keeper's side: answers one shard until the port closes or the returned function is called. */
-export function serveKeeper(core: KeeperCore, port: MessagePort, shard: number): () => void {
+export function serveKeeper(core: KeeperCore, port: MessagePort, shard: number, log: Logger): () => void {
   const outbox = new Outbox<ToShard>(port);
   const detach = core.attach(shard, {
     synced: (journalSeq) => outbox.add(['synced', journalSeq]),
     quarantined: (address) => outbox.add(['quarantined', address]),
+    readOnly: (tenant, readOnly) => outbox.add(['readOnly', tenant, readOnly]),
   });
   port.on('message', (messages: ToKeeper[]) => {
     for (const message of messages) {
       if (message[0] === 'committed') core.committed(shard, { journalSeq: message[1], body: message[2] });
-      else outbox.add(answer(core, message));
+      else outbox.add(answer(core, message, log));
     }
   });
   port.on('close', detach);
@@ -50,13 +54,19 @@ export function serveKeeper(core: KeeperCore, port: MessagePort, shard: number):
   };
 }
 
-function answer(core: KeeperCore, question: Exclude<ToKeeper, readonly ['committed', ...unknown[]]>): ToShard {
+/** Never throws: an error that ended this thread would end every tenant's service, for the sake of one question. */
+function answer(
+  core: KeeperCore,
+  question: Exclude<ToKeeper, readonly ['committed', ...unknown[]]>,
+  log: Logger,
+): ToShard {
   const [op, id, address] = question;
   try {
     return ['answer', id, op === 'load' ? core.load(address) : core.outcome(address, question[3])];
   } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    return ['refusal', id, error.code, error.message, error.retryAfterMs];
+    const refusal = error instanceof AppError ? error : unanswered(error);
+    if (refusal !== error) log.error({ ...address, op, err: error }, 'the keeper could not answer a question');
+    return ['refusal', id, refusal.code, refusal.message, refusal.retryAfterMs];
   }
 }
 
@@ -68,6 +78,7 @@ class PortKeeper implements Keeper {
   #closed = false;
   #synced: (journalSeq: number) => void = () => undefined;
   #quarantined: (address: Address) => void = () => undefined;
+  #readOnly: (tenant: string, readOnly: boolean) => void = () => undefined;
 
   constructor(port: MessagePort) {
     this.#port = port;
@@ -94,6 +105,11 @@ class PortKeeper implements Keeper {
 
   onQuarantined(handler: (address: Address) => void): void {
     this.#quarantined = handler;
+    this.#listen();
+  }
+
+  onReadOnly(handler: (tenant: string, readOnly: boolean) => void): void {
+    this.#readOnly = handler;
     this.#listen();
   }
 
@@ -125,6 +141,7 @@ class PortKeeper implements Keeper {
   #receive(message: ToShard): void {
     if (message[0] === 'synced') return this.#synced(message[1]);
     if (message[0] === 'quarantined') return this.#quarantined(message[1]);
+    if (message[0] === 'readOnly') return this.#readOnly(message[1], message[2]);
     const open = this.#open.get(message[1]);
     this.#open.delete(message[1]);
     if (message[0] === 'answer') return open?.resolve(message[2]);

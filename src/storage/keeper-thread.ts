@@ -45,14 +45,14 @@ export function keeperThread({
           recovered,
           'a part of the journals is not in tenant files yet; it is answered from memory and written in the background',
         );
-      for (const [shard, port] of ports.entries()) disconnect.set(shard, serveKeeper(core, port, shard));
+      for (const [shard, port] of ports.entries()) disconnect.set(shard, serveKeeper(core, port, shard, log));
       return recovered;
     },
     connect(argument) {
       const { shard, port } = argument as { shard: number; port: MessagePort };
       disconnect.get(shard)?.();
       const recovered = recoverShard(dataDir, core, shard, log);
-      disconnect.set(shard, serveKeeper(core, port, shard));
+      disconnect.set(shard, serveKeeper(core, port, shard, log));
       return recovered;
     },
     flush: () => core.flush(),

@@ -6,8 +6,8 @@
  *   shards ── load, outcome ──▶ the file's content with pending entries on top
  *
  * Invariants: an entry leaves `pending` only when a file holds it, fsynced: the tenant's, or the file of held entries ·
- * a full or failing disk loses nothing: pending stays, writing is tried again each second, and the journals' bound
- * pushes back at the callers · damage closes off an actor or a tenant, never the process · nothing here knows threads.
+ * a tenant that cannot be written loses nothing and holds nobody up (failing-tenants.ts) · where nothing can be written,
+ * pending stays and the journals' bound pushes back at the callers · damage closes off an actor or a tenant, never the process · nothing here knows threads.
  */
 import type { Clock } from '../host/clock.ts';
 import type { Logger } from '../host/log.ts';
@@ -15,14 +15,18 @@ import type { Address } from '../protocol/address.ts';
 import { AppError } from '../protocol/errors.ts';
 import { PatchError } from '../protocol/json-patch.ts';
 import type { Limits } from '../protocol/limits.ts';
-import { coalesce, needsBase } from './coalesce.ts';
-import type { JournalRow, LoadedActor, StoredOutcome } from './contract.ts';
-import { decodeCall, isCallOf } from './entry.ts';
+import { coalesce } from './coalesce.ts';
+import type { CallRecord, JournalRow, LoadedActor, StoredOutcome } from './contract.ts';
+import { decodeCall } from './entry.ts';
+import { FailingTenants, retryMs } from './failing-tenants.ts';
 import { FlushTimer } from './flush-timer.ts';
+import { HeldEntries } from './held-entries.ts';
 import type { Damage } from './journal-row.ts';
-import { NewerFileError } from './migrations.ts';
+import { dataPaths } from './paths.ts';
 import { actorKey, Pending, type PendingActor, type PendingTenant } from './pending.ts';
 import { Quarantine } from './quarantine.ts';
+import { quarantinedActor, quarantinedTenant, unreadableTenant } from './refusals.ts';
+import { type ShardListener, ShardListeners } from './shard-listeners.ts';
 import { isDamage } from './sqlite.ts';
 import { DamagedActorError, type TenantFile } from './tenant-file.ts';
 import { TenantFiles } from './tenant-files.ts';
@@ -35,12 +39,6 @@ export interface KeeperOptions {
   readonly clock: Clock;
 }
 
-/** What a shard hears from the keeper without asking. */
-export interface ShardListener {
-  synced(journalSeq: number): void;
-  quarantined(address: Address): void;
-}
-
 export class KeeperCore {
   readonly #limits: Limits;
   readonly #log: Logger;
@@ -48,9 +46,11 @@ export class KeeperCore {
   readonly #pending = new Pending();
   readonly #files: TenantFiles;
   readonly #quarantine: Quarantine;
-  readonly #shards = new Map<number, ShardListener>();
-  /** Tenants whose last write failed. */
-  readonly #failing = new Set<string>();
+  readonly #shards = new ShardListeners();
+  readonly #spilled: HeldEntries;
+  readonly #failing: FailingTenants;
+  /** Characters that wait for tenants that fail; counted after each round. */
+  #failingChars = 0;
   readonly #timer: FlushTimer;
 
   constructor({ dataDir, limits, log, clock }: KeeperOptions) {
@@ -59,21 +59,29 @@ export class KeeperCore {
     this.#clock = clock;
     this.#files = new TenantFiles(dataDir, limits.tenantFilesOpenMax);
     this.#quarantine = new Quarantine(dataDir, clock);
-    this.#timer = new FlushTimer(limits.keeperDelayMs, clock, {
-      due: () => [...this.#pending.tenants.keys()],
+    this.#spilled = new HeldEntries(dataPaths(dataDir).spilled, clock);
+    this.#failing = new FailingTenants({
+      pending: this.#pending,
+      spilled: this.#spilled,
+      clock,
+      log,
+      spilledCharsMax: limits.journalBytesMax,
+      onChange: (tenant, failing) => this.#shards.readOnly(tenant, failing),
+    });
+    this.#timer = new FlushTimer(limits.keeperDelayMs, retryMs, clock, {
+      due: () => [...this.#pending.tenants.keys()].filter((tenant) => !this.#failing.isWaiting(tenant)),
+      waits: () => this.#failing.any,
       flush: (tenant) => this.#flushTenant(tenant),
       done: () => this.#advance(),
     });
   }
 
-  /** A shard's listener hears at once what is already synced. @returns ends the listening */
-  attach(shard: number, listener: ShardListener): () => void {
-    this.#shards.set(shard, listener);
+  /** A shard's listener hears at once what is already synced, and which tenants are read-only. @returns ends the listening */
+  attach(shard: number, listener: Partial<ShardListener>): () => void {
     const synced = this.#pending.synced(shard);
-    if (synced > 0) listener.synced(synced);
-    return () => {
-      if (this.#shards.get(shard) === listener) this.#shards.delete(shard);
-    };
+    if (synced > 0) listener.synced?.(synced);
+    for (const tenant of this.#failing.names) listener.readOnly?.(tenant, true);
+    return this.#shards.add(shard, listener);
   }
 
   /** Takes over a committed row; one that came before is ignored. `damage`: actors whose entries in it failed their check. */
@@ -81,15 +89,14 @@ export class KeeperCore {
     this.#pending.add(shard, row, damage);
     for (const { address } of damage) this.#tellQuarantined(address, 'its entries in the journal failed their check');
     // A quarter of one journal: well before the journals' own bound refuses calls.
-    this.#timer.start(this.#pending.chars > this.#limits.journalBytesMax / 4);
+    this.#timer.start(this.#pending.chars - this.#failingChars > this.#limits.journalBytesMax / 4);
   }
 
   /** @throws AppError QUARANTINED, or READ_ONLY while the tenant's file cannot be read */
   load(address: Address): LoadedActor {
     return this.#read(address, (file, pending) => {
-      const stored =
-        pending === undefined || needsBase(pending.changes) ? file?.readActor(address.type, address.id) : undefined;
-      const state = coalesce(stored, pending?.changes ?? []);
+      // Also under a whole state: entries that a journal of a former shard count brought late are older than the file.
+      const state = coalesce(file?.readActor(address.type, address.id), pending?.changes ?? []);
       // What was put together once need not be again at the next write.
       if (pending !== undefined && pending.changes.length > 0 && state !== undefined) {
         pending.changes = [{ seq: state.seq, version: state.version, kind: 'state', text: state.state }];
@@ -102,11 +109,25 @@ export class KeeperCore {
   /** @throws as load */
   outcome(address: Address, key: string): { args: string; outcome: StoredOutcome } | undefined {
     return this.#read(address, (file, pending) => {
-      const call = pending?.calls.findLast((text) => isCallOf(text, key));
-      const found = call === undefined ? file?.outcome(address.type, address.id, key) : decodeCall(call);
-      if (found === undefined || found.atMs < this.#clock.now() - this.#limits.outcomeMs) return undefined;
-      return { args: found.args, outcome: found.outcome };
+      const isKept = ({ atMs }: { atMs: number }) => atMs >= this.#clock.now() - this.#limits.outcomeMs;
+      const call = pending?.call(key);
+      let found: Omit<CallRecord, 'key'> | undefined = call === undefined ? undefined : decodeCall(call);
+      // One that is pending may have come late, from a journal of a former shard count, and its key been used anew since.
+      if (found === undefined || !isKept(found)) found = file?.outcome(address.type, address.id, key);
+      return found === undefined || !isKept(found) ? undefined : { args: found.args, outcome: found.outcome };
     });
+  }
+
+  /** Takes back what was spilled before a restart. Before the first row is handed over. @throws as HeldEntries.read */
+  recallSpilled(): void {
+    try {
+      for (const tenant of this.#failing.recall())
+        this.quarantineTenant(tenant, `its entries in ${this.#spilled.path} failed their check`);
+    } finally {
+      // Damaged, it will be moved aside.
+      this.#spilled.close();
+    }
+    if (this.#pending.tenants.size > 0) this.#timer.start(false);
   }
 
   /**
@@ -159,19 +180,25 @@ export class KeeperCore {
     return this.#quarantine.closeJournal(path);
   }
 
+  /** The same for the file of spilled entries. */
+  quarantineSpilled(): string {
+    return this.#quarantine.closeJournal(this.#spilled.path);
+  }
+
   /** Flushes and closes all files. @returns false when something could not be written; the journals still hold it */
   close(): boolean {
     this.#timer.stop();
     const clean = this.flush();
     this.#files.closeAll();
     this.#quarantine.close();
+    this.#spilled.close();
     return clean;
   }
 
   #read<T>(address: Address, read: (file: TenantFile | undefined, pending: PendingActor | undefined) => T): T {
     const { tenant, type, id } = address;
-    this.#refuseClosedTenant(tenant);
     try {
+      if (this.#quarantine.reason(tenant) !== undefined) throw quarantinedTenant(tenant);
       const file = this.#files.open(tenant, { create: false, nowMs: this.#clock.now() });
       if (
         file?.closedReason(type, id) !== undefined ||
@@ -189,32 +216,18 @@ export class KeeperCore {
         throw quarantinedActor(address);
       }
       this.#closeFile(tenant);
-      if (!isDamage(error)) throw this.#unreadable(tenant, error);
+      if (!isDamage(error)) {
+        this.#log.error({ tenant, err: error }, `the file of a tenant cannot be opened: ${messageOf(error)}`);
+        throw unreadableTenant(tenant, error);
+      }
       this.quarantineTenant(tenant, messageOf(error));
       throw quarantinedTenant(tenant);
     }
   }
 
-  #refuseClosedTenant(tenant: string): void {
-    if (this.#quarantine.reason(tenant) !== undefined) throw quarantinedTenant(tenant);
-  }
-
-  #unreadable(tenant: string, error: unknown): AppError {
-    this.#log.error({ tenant, err: error }, `the file of a tenant cannot be opened: ${messageOf(error)}`);
-    if (error instanceof NewerFileError)
-      return new AppError('QUARANTINED', `Tenant "${tenant}" was written by a newer version of the server`, {
-        cause: error,
-      });
-    return new AppError('READ_ONLY', `The data of tenant "${tenant}" cannot be read at the moment`, {
-      retryAfterMs: 1000,
-      cause: error,
-    });
-  }
-
-  /** @returns false when it has to be tried again */
-  #flushTenant(tenant: string): boolean {
+  #flushTenant(tenant: string): void {
     const batch = this.#pending.tenants.get(tenant);
-    if (batch === undefined) return true;
+    if (batch === undefined) return;
     try {
       if (this.#quarantine.reason(tenant) === undefined) this.#write(batch);
       else this.#quarantine.hold(tenant, entriesOf(batch));
@@ -222,19 +235,12 @@ export class KeeperCore {
       this.#closeFile(tenant);
       if (isDamage(error) && this.#quarantine.reason(tenant) === undefined) {
         this.quarantineTenant(tenant, messageOf(error));
-        return this.#flushTenant(tenant);
-      }
-      if (!this.#failing.has(tenant))
-        this.#log.error(
-          { tenant, err: error },
-          'a tenant file cannot be written; its entries stay in the journal and are tried again each second',
-        );
-      this.#failing.add(tenant);
-      return false;
+        this.#flushTenant(tenant);
+      } else this.#failing.failed(batch, error);
+      return;
     }
     this.#pending.settle(batch);
-    if (this.#failing.delete(tenant)) this.#log.info({ tenant }, 'the tenant file is written again');
-    return true;
+    this.#failing.wrote(tenant);
   }
 
   #write(batch: PendingTenant): void {
@@ -250,7 +256,8 @@ export class KeeperCore {
   }
 
   #advance(): void {
-    this.#pending.advance((shard, journalSeq) => this.#shards.get(shard)?.synced(journalSeq));
+    this.#failingChars = this.#failing.any ? this.#failing.chars : 0;
+    this.#pending.advance((shard, journalSeq) => this.#shards.synced(shard, journalSeq));
   }
 
   #tellQuarantined(address: Address, reason: string): void {
@@ -258,7 +265,7 @@ export class KeeperCore {
       { ...address, reason },
       address.type === '' ? 'a tenant was quarantined' : 'an actor was quarantined',
     );
-    for (const listener of this.#shards.values()) listener.quarantined(address);
+    this.#shards.quarantined(address);
   }
 
   /** Also after an error, when closing may fail as well: the connection is given up either way. */
@@ -269,14 +276,6 @@ export class KeeperCore {
       this.#log.warn({ tenant, err: error }, 'a tenant file did not close cleanly');
     }
   }
-}
-
-function quarantinedActor({ type, id }: Address): AppError {
-  return new AppError('QUARANTINED', `Actor "${type}/${id}" is closed: its stored data failed a check`);
-}
-
-function quarantinedTenant(tenant: string): AppError {
-  return new AppError('QUARANTINED', `Tenant "${tenant}" is closed: its stored data failed a check`);
 }
 
 function messageOf(error: unknown): string {

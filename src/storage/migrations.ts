@@ -43,7 +43,7 @@ export const tenantFormat: Format = {
   ],
 };
 
-/** Entries that belong to something closed off: acknowledged, but with no place to go. */
+/** Entries that are acknowledged, but have no place to go: held-entries.ts. */
 export const heldFormat: Format = {
   name: 'file of held entries',
   applicationId: 0x4672486c, // "FrHl"

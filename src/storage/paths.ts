@@ -13,6 +13,8 @@ export interface DataPaths {
   readonly journal: string;
   readonly tenants: string;
   readonly quarantine: string;
+  /** Entries that wait for tenant files that cannot be written. */
+  readonly spilled: string;
 }
 
 export function dataPaths(dataDir: string): DataPaths {
@@ -22,6 +24,7 @@ export function dataPaths(dataDir: string): DataPaths {
     journal: join(root, 'journal'),
     tenants: join(root, 'tenants'),
     quarantine: join(root, 'quarantine'),
+    spilled: join(root, 'journal', 'spilled.db'),
   };
 }
 

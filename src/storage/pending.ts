@@ -2,13 +2,13 @@
  * What the shards have committed and the tenant files do not hold yet.
  *
  * Two views of the same entries: per tenant and actor, because that is how they are written; per shard as a queue of
- * rows, because that is how they are forgotten. A row is safe when every tenant in it was settled, and a shard may
- * forget up to the first row that is not. Intake reads headers only: payloads stay text until they are written.
+ * rows, because that is how they are forgotten. A row is safe when every tenant in it was settled or spilled, and a shard
+ * may forget up to the first row that is not. Intake reads headers only: payloads stay text until they are written.
  */
 import type { Address } from '../protocol/address.ts';
 import type { PendingChange } from './coalesce.ts';
 import type { JournalRow } from './contract.ts';
-import { encodeParts, readParts } from './entry.ts';
+import { callName, callNameOfKey, decodeCall, encodeParts, readParts } from './entry.ts';
 import type { Damage } from './journal-row.ts';
 
 export class PendingActor {
@@ -18,6 +18,9 @@ export class PendingActor {
   changes: PendingChange[] = [];
   /** Call fields of entries, unparsed. */
   readonly calls: string[] = [];
+  /** The same by `callName`, as far as somebody asked: most are written before anybody does. */
+  readonly #callsByName = new Map<string, string>();
+  #callsNamed = 0;
 
   constructor(type: string, id: string) {
     this.type = type;
@@ -27,6 +30,18 @@ export class PendingActor {
   add(change: PendingChange): void {
     if (change.kind === 'state' && change.seq > (this.changes.at(-1)?.seq ?? 0)) this.changes = [change];
     else this.changes.push(change);
+  }
+
+  /** The call's field, undefined when none of this key is pending. */
+  call(key: string): string | undefined {
+    for (; this.#callsNamed < this.calls.length; this.#callsNamed += 1) {
+      const call = this.calls[this.#callsNamed]!;
+      const name = callName(call);
+      const known = this.#callsByName.get(name);
+      // A key may be used anew once its outcome expired, and a journal of a former shard count may bring the old one late.
+      if (known === undefined || decodeCall(call).atMs > decodeCall(known).atMs) this.#callsByName.set(name, call);
+    }
+    return this.#callsByName.get(callNameOfKey(key));
   }
 
   /** Back to journal entries, for what must be kept but cannot be applied. */
@@ -44,11 +59,21 @@ export class PendingActor {
 export interface PendingTenant {
   readonly tenant: string;
   readonly actors: Map<string, PendingActor>;
+  /** The same by the address object that reading yields, which is usually one per actor: found without a key. */
+  readonly actorsByAddress: Map<Address, PendingActor>;
   /** Actors to close off, with the reason. */
   readonly closed: Map<string, { readonly type: string; readonly id: string; readonly reason: string }>;
   /** Entries found damaged, kept for whoever looks into it. */
   readonly damaged: string[];
-  readonly rows: PendingRow[];
+  /** Rows that wait for this tenant. */
+  rows: PendingRow[];
+  /**
+   * What came since the tenant's entries were last spilled, as it came; undefined while none were. What was spilled
+   * before is in this batch as well, but no row waits for it.
+   */
+  unspilled: string[] | undefined;
+  /** Journal rows alone say why an actor of it is to be closed off: they must wait until its file says so too. */
+  heldByDamage: boolean;
   chars: number;
 }
 
@@ -98,7 +123,10 @@ export class Pending {
   /** Notes that an actor is to be closed off with the tenant's next write. */
   close({ tenant, type, id }: Address, reason: string, row?: PendingRow): PendingTenant {
     const batch = this.#tenant(tenant);
-    if (row !== undefined) this.#link(batch, row);
+    if (row !== undefined) {
+      this.#link(batch, row);
+      batch.heldByDamage = true;
+    }
     if (!batch.closed.has(actorKey(type, id))) batch.closed.set(actorKey(type, id), { type, id, reason });
     return batch;
   }
@@ -107,17 +135,30 @@ export class Pending {
     return this.tenants.get(tenant)?.actors.get(actorKey(type, id));
   }
 
-  /** Everything pending of this tenant is safe on disk. */
+  /** An entry that no journal has any more: it was spilled. */
+  recall(text: string): void {
+    const batch = this.#addEntry(text);
+    batch.unspilled = [];
+  }
+
+  /** Everything pending of this tenant is in its file. */
   settle(batch: PendingTenant): void {
     this.tenants.delete(batch.tenant);
     this.chars -= batch.chars;
-    for (const row of batch.rows) row.tenants -= 1;
+    this.#release(batch);
+  }
+
+  /** Everything pending of this tenant is safe elsewhere, and stays pending. */
+  spilled(batch: PendingTenant): void {
+    batch.unspilled = [];
+    this.#release(batch);
   }
 
   /** What is held need not be held again when the write that follows fails and is repeated. */
   dropHeld(batch: PendingTenant, isClosed: (actor: PendingActor) => boolean): void {
     batch.damaged.length = 0;
     for (const [key, actor] of batch.actors) if (batch.closed.has(key) || isClosed(actor)) batch.actors.delete(key);
+    batch.actorsByAddress.clear();
   }
 
   /** Moves every shard's mark over rows that are safe, and tells those that moved. */
@@ -144,17 +185,23 @@ export class Pending {
     this.#shards.delete(shard);
   }
 
-  #addEntry(text: string, row: PendingRow): void {
-    const { tenant, type, id, seq, version, kind, payload, call } = readParts(text);
-    const batch = this.#tenant(tenant);
-    this.#link(batch, row);
-    const key = actorKey(type, id);
-    let actor = batch.actors.get(key);
-    if (actor === undefined) batch.actors.set(key, (actor = new PendingActor(type, id)));
+  #addEntry(text: string, row?: PendingRow): PendingTenant {
+    const { address, seq, version, kind, payload, call } = readParts(text);
+    const batch = this.#tenant(address.tenant);
+    if (row !== undefined) this.#link(batch, row);
+    let actor = batch.actorsByAddress.get(address);
+    if (actor === undefined) {
+      const key = actorKey(address.type, address.id);
+      actor = batch.actors.get(key);
+      if (actor === undefined) batch.actors.set(key, (actor = new PendingActor(address.type, address.id)));
+      batch.actorsByAddress.set(address, actor);
+    }
     if (kind !== 'none') actor.add({ seq, version, kind, text: payload });
     if (call !== '') actor.calls.push(call);
+    batch.unspilled?.push(text);
     batch.chars += text.length;
     this.chars += text.length;
+    return batch;
   }
 
   #link(batch: PendingTenant, row: PendingRow): void {
@@ -163,10 +210,25 @@ export class Pending {
     row.tenants += 1;
   }
 
+  #release(batch: PendingTenant): void {
+    for (const row of batch.rows) row.tenants -= 1;
+    batch.rows = [];
+  }
+
   #tenant(tenant: string): PendingTenant {
     let batch = this.tenants.get(tenant);
     if (batch === undefined) {
-      batch = { tenant, actors: new Map(), closed: new Map(), damaged: [], rows: [], chars: 0 };
+      batch = {
+        tenant,
+        actors: new Map(),
+        actorsByAddress: new Map(),
+        closed: new Map(),
+        damaged: [],
+        rows: [],
+        unspilled: undefined,
+        heldByDamage: false,
+        chars: 0,
+      };
       this.tenants.set(tenant, batch);
     }
     return batch;

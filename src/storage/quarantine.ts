@@ -13,10 +13,9 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import type { Clock } from '../host/clock.ts';
-import { heldFormat, openFile } from './migrations.ts';
+import { HeldEntries } from './held-entries.ts';
 import { dataPaths, fsyncDirectory, look, makeDirectory, tenantDirectory } from './paths.ts';
-import { type Db, sidecars } from './sqlite.ts';
-import { Transaction } from './transaction.ts';
+import { sidecars } from './sqlite.ts';
 
 export interface QuarantineMarker {
   readonly reason: string;
@@ -45,11 +44,12 @@ export class Quarantine {
   readonly #clock: Clock;
   /** Tenants known to be closed (a reason) or looked up and open (undefined). */
   readonly #tenants = new Map<string, string | undefined>();
-  #held: { db: Db; transaction: Transaction } | undefined;
+  readonly #held: HeldEntries;
 
   constructor(dataDir: string, clock: Clock) {
     this.#dataDir = dataDir;
     this.#clock = clock;
+    this.#held = new HeldEntries(join(dataPaths(dataDir).quarantine, 'held-entries.db'), clock);
   }
 
   /** Why a tenant is closed off; undefined when it is not. */
@@ -80,7 +80,7 @@ export class Quarantine {
     this.#move(directory, names, aside);
   }
 
-  /** Moves a journal that nobody has open, with its sidecars. @returns where it lies now */
+  /** Moves a journal, or the file of spilled entries, that nobody has open, with its sidecars. @returns where it lies now */
   closeJournal(path: string): string {
     const name = basename(path);
     const aside = this.#placeFor(`journal-${basename(path, '.db')}`);
@@ -97,29 +97,11 @@ export class Quarantine {
   hold(tenant: string, entries: readonly string[]): void {
     const reason = this.#tenants.get(tenant);
     if (reason !== undefined) this.closeTenant(tenant, reason);
-    if (entries.length === 0) return;
-    const { db, transaction } = (this.#held ??= this.#openHeld());
-    try {
-      transaction.run(() => {
-        const put = db.prepare('INSERT INTO held (tenant, at_ms, entry) VALUES (?, ?, ?)');
-        for (const entry of entries) put.run(tenant, this.#clock.now(), entry);
-      });
-    } catch (error) {
-      this.close();
-      throw error;
-    }
+    this.#held.hold(tenant, entries);
   }
 
   close(): void {
-    this.#held?.db.close();
-    this.#held = undefined;
-  }
-
-  #openHeld(): { db: Db; transaction: Transaction } {
-    const { quarantine } = dataPaths(this.#dataDir);
-    makeDirectory(quarantine);
-    const db = openFile(join(quarantine, 'held-entries.db'), heldFormat, () => undefined)!;
-    return { db, transaction: new Transaction(db) };
+    this.#held.close();
   }
 
   #move(directory: string, names: readonly string[], aside: string): void {

@@ -1,5 +1,5 @@
 /**
- * Reading journals and tenant files without leaving a trace.
+ * Reading journals, spilled entries and tenant files without leaving a trace.
  *
  * SQLite creates a -wal and -shm beside a WAL file that it opens, even for reading. So a file that has both (a server
  * runs, or was killed) is read where it lies, as one more reader; any other is copied to a temporary place and read
@@ -10,8 +10,10 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { ActorState } from './coalesce.ts';
+import { crcHolds } from './entry.ts';
+import type { HeldEntry } from './held-entries.ts';
 import { checkRow, type Damage, type StoredRow } from './journal-row.ts';
-import { checkFormat, type Format, journalFormat, prepareAll, tenantFormat } from './migrations.ts';
+import { checkFormat, type Format, heldFormat, journalFormat, prepareAll, tenantFormat } from './migrations.ts';
 import { dataPaths, journalPath, look, tenantDirectory } from './paths.ts';
 import { type Db, DamagedFileError } from './sqlite.ts';
 import { checkOwner, DamagedActorError, isSoundActor } from './tenant-file.ts';
@@ -43,6 +45,17 @@ function readRows(path: string): JournalContent['rows'] {
       throw new DamagedFileError(`${path}: nobody can tell whose entries row ${row.journalSeq} held`);
     return { journalSeq: row.journalSeq, body: check.body, damage: check.damage };
   });
+}
+
+/** Entries that wait for tenant files that cannot be written. @throws DamagedFileError */
+export function readSpilled(dataDir: string): HeldEntry[] {
+  const path = dataPaths(dataDir).spilled;
+  const held = readFrom(path, heldFormat, (db) =>
+    prepareAll(path, () => db.prepare<[], HeldEntry>('SELECT tenant, entry FROM held ORDER BY n')).all(),
+  );
+  for (const { entry } of held ?? [])
+    if (!crcHolds(entry)) throw new DamagedFileError(`${path}: an entry fails its check`);
+  return held ?? [];
 }
 
 export interface TenantReader {

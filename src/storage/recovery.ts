@@ -15,9 +15,10 @@ import { basename, dirname, join } from 'node:path';
 import type { Logger } from '../host/log.ts';
 import { isTenant } from '../protocol/address.ts';
 import { Journal } from './journal.ts';
-import { checkRow, type Damage, type StoredRow, tenantsNamed } from './journal-row.ts';
+import { checkRow, type Damage, type StoredRow } from './journal-row.ts';
 import type { KeeperCore } from './keeper.ts';
 import { dataPaths, fsyncDirectory, journalPath, look, makeDirectory } from './paths.ts';
+import { tenantsInBytes } from './salvage.ts';
 import { DamagedFileError, isDamage, removeDatabase } from './sqlite.ts';
 
 /** Bounds the wait before a start is ready. What is not written by then is answered from memory and written behind. */
@@ -49,6 +50,7 @@ export function recover(
   const startedMs = performance.now();
   const { journal: directory } = dataPaths(dataDir);
   makeDirectory(directory);
+  recallSpilled(dataDir, core, log);
   const numbers = findJournals(directory);
   let rows = 0;
   for (const [at, shard] of numbers.entries()) {
@@ -80,19 +82,37 @@ function findJournals(directory: string): number[] {
   return [...numbers].sort((a, b) => a - b);
 }
 
+/** What tenants with a failing file had pending, and no journal has any more. */
+function recallSpilled(dataDir: string, core: KeeperCore, log: Logger): void {
+  try {
+    core.recallSpilled();
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    const path = dataPaths(dataDir).spilled;
+    const reason = `${basename(path)} is damaged and held acknowledged calls: ${messageOf(error)}`;
+    for (const tenant of new Set([...tenantsOf(dataDir), ...tenantsInBytes(path)]))
+      core.quarantineTenant(tenant, reason);
+    const movedTo = core.quarantineSpilled();
+    log.error(
+      { file: path, movedTo, reason },
+      'spilled entries could not be read; every tenant is quarantined and the file moved aside',
+    );
+  }
+}
+
 /** @returns the number of rows handed over */
 function feed(dataDir: string, core: KeeperCore, shard: number, log: Logger): number {
   const path = journalPath(dataDir, shard);
   const stored: StoredRow[] = [];
   let rows: CheckedRow[];
   try {
-    readAll(path, core.received(shard), stored);
+    readAll(path, core, shard, stored, log);
     rows = stored.map(checked);
   } catch (error) {
     if (!isDamage(error)) throw error;
     const reason = `journal ${basename(path)} is damaged and held acknowledged calls: ${messageOf(error)}`;
-    const named = stored.flatMap(tenantsNamed).filter(isTenant);
-    for (const tenant of new Set([...tenantsOf(dataDir), ...named])) core.quarantineTenant(tenant, reason);
+    for (const tenant of new Set([...tenantsOf(dataDir), ...tenantsInBytes(path)]))
+      core.quarantineTenant(tenant, reason);
     const movedTo = core.quarantineJournal(shard, path);
     log.error(
       { journal: path, movedTo, reason },
@@ -118,11 +138,14 @@ function checked(stored: StoredRow): CheckedRow {
 }
 
 /** All rows or none: a journal that is unreadable in one place is not half believed. */
-function readAll(path: string, afterJournalSeq: number, into: StoredRow[]): void {
+function readAll(path: string, core: KeeperCore, shard: number, into: StoredRow[], log: Logger): void {
   const journal = Journal.open(path);
   try {
     journal.checkStructure();
-    for (const row of journal.storedRows(afterJournalSeq)) into.push(row);
+    for (const row of journal.storedRows(core.received(shard))) into.push(row);
+    // The keeper has them; but for a power cut before it writes, nothing is lost by it.
+    const lost = journal.continueAfter(core.received(shard), core.synced(shard));
+    if (lost > 0) log.error({ journal: path, lost }, 'a journal has lost its last rows; numbers go on after them');
   } catch (error) {
     journal.abandon();
     throw error;
@@ -160,7 +183,7 @@ function emptyLater(dataDir: string, core: KeeperCore, shard: number, log: Logge
       log.warn({ err: error, shard }, 'the journal of a former shard could not be removed; the next start tries again');
     }
   };
-  core.attach(shard, { synced, quarantined: () => undefined });
+  core.attach(shard, { synced });
 }
 
 function messageOf(error: unknown): string {

@@ -6,7 +6,7 @@
  * comes back as entries to hold.
  */
 import { PatchError } from '../protocol/json-patch.ts';
-import { coalesce, needsBase } from './coalesce.ts';
+import { coalesce } from './coalesce.ts';
 import { decodeCall } from './entry.ts';
 import type { PendingActor, PendingTenant } from './pending.ts';
 import {
@@ -57,7 +57,10 @@ export function entriesOf(batch: PendingTenant): string[] {
 /** The newest state, or why there can be none. */
 function newState({ type, id, changes }: PendingActor, file: TenantFile): ActorWrite | string | undefined {
   try {
-    const state = coalesce(needsBase(changes) ? file.readActor(type, id) : undefined, changes);
+    // One whole state needs no base: the file itself refuses one that is older. Anything else does, also when a whole
+    // state comes first, because that may be older than the file while the patches after it are newer.
+    const isWhole = changes.length === 1 && changes[0]?.kind === 'state';
+    const state = coalesce(isWhole ? undefined : file.readActor(type, id), changes);
     return state === undefined ? undefined : { type, id, ...state };
   } catch (error) {
     if (error instanceof DamagedActorError || error instanceof PatchError) return error.message;
