@@ -14,7 +14,7 @@
 import type { Logger } from '../host/log.ts';
 import { AppError, type ErrorBody } from '../protocol/errors.ts';
 import type { CallRecord, JournalEntry, JournalRow, Keeper } from '../storage/contract.ts';
-import type { Journal } from '../storage/journal.ts';
+import { type Journal, LostRowsError } from '../storage/journal.ts';
 import { CommitError } from '../storage/transaction.ts';
 import type { ShardLink } from '../transport/contract.ts';
 import type { Activation } from './activation.ts';
@@ -174,7 +174,8 @@ export class Batch {
       this.#writable = true;
       this.#parts.log.info('the journal can be written again; calls that change state are accepted');
     } catch (error) {
-      this.#parts.log.debug({ err: error }, 'the journal still cannot be written');
+      const level = error instanceof LostRowsError ? 'error' : 'debug';
+      this.#parts.log[level]({ err: error }, 'the journal still cannot be written');
     }
     return this.#writable;
   }

@@ -45,6 +45,8 @@ export class FailingTenants {
   /** Characters that lie spilled, by tenant. */
   readonly #spilledChars = new Map<string, number>();
   #refusalLogged = false;
+  /** When it fails for one, it need not be tried for all the others in the same second. */
+  #spillAtMs = 0;
 
   constructor(parts: FailingTenantsParts) {
     this.#parts = parts;
@@ -110,26 +112,18 @@ export class FailingTenants {
   }
 
   #spill(batch: PendingTenant): void {
-    if (batch.rows.length === 0 || batch.heldByDamage) return;
-    const { pending, spilled, log, spilledCharsMax } = this.#parts;
+    const { pending, spilled, log, clock } = this.#parts;
     const { tenant } = batch;
+    if (batch.rows.length === 0 || batch.heldByDamage || clock.monotonic() < this.#spillAtMs) return;
     const entries = batch.unspilled ?? entriesOf(batch);
     const before = this.#spilledChars.get(tenant) ?? 0;
     const chars = entries.reduce((sum, entry) => sum + entry.length, 0);
+    if (!this.#fits(chars)) return this.#refused(tenant, new Error('too much lies there already'));
     try {
-      let total = chars;
-      for (const each of this.#spilledChars.values()) total += each;
-      if (total > spilledCharsMax)
-        throw new Error(`more than ${spilledCharsMax} characters would lie in ${spilled.path}`);
       spilled.hold(tenant, entries);
     } catch (error) {
-      if (!this.#refusalLogged)
-        log.error(
-          { tenant, err: error },
-          'entries of tenants that cannot be written stay in the journals, which may fill',
-        );
-      this.#refusalLogged = true;
-      return;
+      this.#spillAtMs = clock.monotonic() + retryMs / 2;
+      return this.#refused(tenant, error);
     }
     this.#refusalLogged = false;
     this.#spilledChars.set(tenant, before + chars);
@@ -139,6 +133,21 @@ export class FailingTenants {
         { tenant, file: spilled.path },
         'entries of a tenant that cannot be written are kept beside the journals',
       );
+  }
+
+  #fits(chars: number): boolean {
+    let total = chars;
+    for (const each of this.#spilledChars.values()) total += each;
+    return total <= this.#parts.spilledCharsMax;
+  }
+
+  #refused(tenant: string, error: unknown): void {
+    if (!this.#refusalLogged)
+      this.#parts.log.error(
+        { tenant, err: error, file: this.#parts.spilled.path },
+        'entries of tenants that cannot be written stay in the journals, which may fill',
+      );
+    this.#refusalLogged = true;
   }
 
   #drop(tenant: string): void {

@@ -60,7 +60,7 @@ export function keeperThread({
       const clean = core.close();
       if (!clean)
         log.warn(
-          'stopped with entries that tenant files could not take; they are in the journals and replayed at the next start',
+          'stopped with entries that tenant files could not take; they are safe beside them and replayed at the next start',
         );
       for (const end of disconnect.values()) end();
       return clean;

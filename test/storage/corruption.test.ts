@@ -178,6 +178,24 @@ describe('damage in a journal', () => {
     expect(stateOf(core, address('c1', 'newcomer'))).toBe('hello');
   });
 
+  it('that nobody can bound closes off also tenants that no file tells of, as far as bytes are left', () => {
+    const dataDir = temporaryDirectory();
+    const journal = openJournal(dataDir);
+    const hostile = { text: '3\tvictim\tcounter\t 00000000\t["victim","counter","c1",1,1,"state"]\t' };
+    journal.commit([stateEntry(address('c1', 'only-here'), 1, hostile)], 'durable');
+    journal.commit(
+      [stateEntry(address('c"1\\'.repeat(20), 'here-too'), 1, ['victim', 'counter', 'c1', 1, 1])],
+      'durable',
+    );
+    journal.close();
+    writeFileSync(journalPath(dataDir, 0), Buffer.alloc(100, 1), { flag: 'r+' });
+    const core = openCore(dataDir);
+    recover(dataDir, core, 1, silentLog);
+    for (const tenant of ['only-here', 'here-too'])
+      expect(codeOf(() => core.load(address('c1', tenant)))).toBe('QUARANTINED');
+    expect(core.load(address('c1', 'victim'))).toMatchObject({ seq: 0 });
+  });
+
   it('never lets a wrong value through, whichever bit flips', () => {
     const sound = journalFixture();
     const size = readFileSync(journalPath(sound, 0)).length;

@@ -30,6 +30,18 @@ export function clockAt(startMs: number): Clock & { nowMs: number } {
   };
 }
 
+/** Seconds pass when the test says so. */
+export function steppedClock(): Clock & { passS(seconds: number): void } {
+  let passedMs = 0;
+  return {
+    ...systemClock,
+    monotonic: () => passedMs,
+    passS(seconds) {
+      passedMs += seconds * 1000;
+    },
+  };
+}
+
 /** A keeper that writes only when it is told to. */
 export function openCore(dataDir: string, limits: Partial<Limits> = {}, clock: Clock = systemClock): KeeperCore {
   const core = new KeeperCore({

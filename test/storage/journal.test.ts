@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
 import { statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { CommitError, type Journal } from '../../src/storage/journal.ts';
+import { CommitError, type Journal, LostRowsError } from '../../src/storage/journal.ts';
 import { packRow } from '../../src/storage/journal-row.ts';
 import { journalPath } from '../../src/storage/paths.ts';
 import { address, openJournal, stateEntry, temporaryDirectory } from './fixtures.ts';
@@ -136,6 +136,51 @@ describe('a journal whose commit fails', () => {
     expect(journal.reopen()).toEqual([{ journalSeq: 2, body: row.body }]);
     expect(journal.reopen()).toEqual([]);
     expect(journal.commit(one, 'durable').journalSeq).toBe(3);
+  });
+
+  it.each([
+    ['rows that were safe elsewhere', 3, 0],
+    ['rows that were not', 1, 2],
+    ['all of them', 0, 3],
+  ])(
+    'stays closed when it finds that its last rows are gone, then goes on after their numbers: %s',
+    (_, safeTo, lost) => {
+      const dataDir = temporaryDirectory();
+      const journal = openJournal(dataDir);
+      for (let n = 0; n < 3; n += 1) journal.commit(one, 'durable');
+      journal.forget(safeTo);
+      const other = new Database(journalPath(dataDir, 0));
+      other.exec(safeTo === 0 ? 'DELETE FROM rows' : 'DELETE FROM rows WHERE journal_seq > 1');
+      other.close();
+      if (lost > 0) {
+        expect(() => journal.reopen()).toThrow(LostRowsError);
+        expect(() => journal.commit(one, 'durable')).toThrow(/reopen/);
+      }
+      expect(journal.reopen()).toEqual([]);
+      const next = journal.commit(one, 'durable');
+      expect(next.journalSeq).toBe(4);
+      // What a keeper would read after a restart: nothing that was left is missing, and no number is doubled.
+      journal.close();
+      const rows = openJournal(dataDir).rowsAfter(0);
+      expect(rows.filter(({ body }) => body !== '')).toEqual([next]);
+      expect(rows.at(-1)?.journalSeq).toBe(4);
+    },
+  );
+
+  it('keeps the rows before those that are gone', () => {
+    const dataDir = temporaryDirectory();
+    const journal = openJournal(dataDir);
+    const first = journal.commit(one, 'durable');
+    journal.commit(one, 'durable');
+    journal.commit(one, 'durable');
+    const other = new Database(journalPath(dataDir, 0));
+    other.exec('DELETE FROM rows WHERE journal_seq > 1');
+    other.close();
+    expect(() => journal.reopen()).toThrow(/has lost its 2 last rows, up to 3/);
+    journal.reopen();
+    const next = journal.commit(one, 'durable');
+    expect(journal.rowsAfter(0).filter(({ body }) => body !== '')).toEqual([first, next]);
+    expect(journal.rowsAfter(0).map(({ journalSeq }) => journalSeq)).toEqual([1, 2, 3, 4]);
   });
 
   it('probes by writing', () => {

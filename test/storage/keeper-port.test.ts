@@ -1,12 +1,24 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Logger } from '../../src/host/log.ts';
 import { Thread } from '../../src/host/thread.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
 import type { Keeper } from '../../src/storage/contract.ts';
 import type { KeeperCore } from '../../src/storage/keeper.ts';
 import { keeperPort, serveKeeper } from '../../src/storage/keeper-port.ts';
 import type { Recovered } from '../../src/storage/recovery.ts';
-import { address, okCall, openCore, openJournal, patchEntry, stateEntry, temporaryDirectory } from './fixtures.ts';
+import {
+  address,
+  okCall,
+  openCore,
+  openJournal,
+  patchEntry,
+  silentLog,
+  stateEntry,
+  temporaryDirectory,
+} from './fixtures.ts';
 
 const c1 = address('c1');
 
@@ -34,6 +46,46 @@ describe('the keeper behind a port', () => {
     core.quarantineTenant('acme', 'the test says so');
     expect(await quarantined).toEqual({ tenant: 'acme', type: '', id: '' });
     await expect(keeper.load(c1)).rejects.toMatchObject({ name: 'AppError', code: 'QUARANTINED', outcome: 'rejected' });
+  });
+
+  it('tells which tenants are read-only, also those that became so before the shard listened', async () => {
+    const { keeper, core, journal, dataDir } = joined();
+    mkdirSync(join(dataDir, 'tenants'));
+    writeFileSync(join(dataDir, 'tenants/acme'), '');
+    keeper.committed(journal.commit([stateEntry(c1, 1, 1)], 'durable'));
+    await expect(keeper.load(c1)).rejects.toMatchObject({ code: 'READ_ONLY' });
+    core.flush();
+    const { port1, port2 } = new MessageChannel();
+    const end = serveKeeper(core, port1, 1, silentLog);
+    const late = keeperPort(port2);
+    onTestFinished(() => {
+      late.close();
+      end();
+    });
+    for (const each of [keeper, late])
+      expect(await new Promise((resolve) => each.onReadOnly((...told) => resolve(told)))).toEqual(['acme', true]);
+    const works = new Promise((resolve) => late.onReadOnly((...told) => resolve(told)));
+    rmSync(join(dataDir, 'tenants/acme'));
+    core.flush();
+    expect(await works).toEqual(['acme', false]);
+  });
+
+  it('refuses a question that it cannot make sense of, logs it, and answers the next', async () => {
+    const core = openCore(temporaryDirectory());
+    const { port1, port2 } = new MessageChannel();
+    const logged: unknown[] = [];
+    const log = { ...silentLog, error: (...words: unknown[]) => logged.push(words) } as unknown as Logger;
+    onTestFinished(serveKeeper(core, port1, 0, log));
+    const answers = new Promise((resolve) => port2.on('message', resolve));
+    port2.postMessage([
+      ['load', 1, undefined],
+      ['load', 2, c1],
+    ]);
+    expect(await answers).toMatchObject([
+      ['refusal', 1, 'INTERNAL', expect.any(String), undefined],
+      ['answer', 2, { seq: 0 }],
+    ]);
+    expect(logged).toHaveLength(1);
   });
 
   it('refuses with UNKNOWN whatever is open when the port closes, and everything after', async () => {
@@ -94,17 +146,17 @@ describe('the keeper thread', () => {
   });
 });
 
-function joined(): { keeper: Keeper; core: KeeperCore; journal: ReturnType<typeof openJournal> } {
+function joined(): { keeper: Keeper; core: KeeperCore; journal: ReturnType<typeof openJournal>; dataDir: string } {
   const dataDir = temporaryDirectory();
   const core = openCore(dataDir);
   const { port1, port2 } = new MessageChannel();
-  const end = serveKeeper(core, port1, 0);
+  const end = serveKeeper(core, port1, 0, silentLog);
   const keeper = keeperPort(port2);
   onTestFinished(() => {
     keeper.close();
     end();
   });
-  return { keeper, core, journal: openJournal(dataDir) };
+  return { keeper, core, journal: openJournal(dataDir), dataDir };
 }
 
 function keeperThread(dataDir: string, port: MessageChannel['port1']): Thread {

@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { JournalEntry } from '../../src/storage/contract.ts';
@@ -183,6 +183,18 @@ describe('the keeper, when a file cannot be written', () => {
     give(core, 2, [stateEntry(address('c1', 'thief'), 9, 'mine')]);
     expect(core.flush()).toBe(false);
     expect(stateOf(core, address('c1', 'victim'))).toBe('secret');
+  });
+
+  it('refuses a tenant whose directory cannot be looked into, and goes on', () => {
+    const dataDir = temporaryDirectory();
+    mkdirSync(join(dataDir, 'tenants'));
+    writeFileSync(join(dataDir, 'tenants/acme'), 'a file, where a directory belongs');
+    const core = openCore(dataDir);
+    expect(codeOf(() => core.load(c1))).toBe('READ_ONLY');
+    expect(codeOf(() => core.outcome(c1, 'k'))).toBe('READ_ONLY');
+    give(core, 1, [stateEntry(c1, 1, 1), stateEntry(address('c1', 'b-2'), 1, 1)]);
+    expect(core.flush()).toBe(false);
+    expect(query(dataDir, 'b-2', 'SELECT seq FROM actors')).toEqual([{ seq: 1 }]);
   });
 
   it('opens no path for a name that is no tenant', () => {

@@ -151,6 +151,25 @@ describe('recovery', () => {
     expect(existsSync(journalPath(dataDir, 0))).toBe(true);
   });
 
+  it('of a single shard gives no number twice when its journal lost rows that the keeper has', () => {
+    const dataDir = temporaryDirectory();
+    const core = openCore(dataDir);
+    recover(dataDir, core, 1, silentLog);
+    const journal = openJournal(dataDir, 0);
+    core.committed(0, journal.commit([stateEntry(c1, 1, [1], okCall('k', 1))], 'durable'));
+    core.committed(0, journal.commit([stateEntry(c2, 1, 'b')], 'durable'));
+    journal.close();
+    const other = new Database(journalPath(dataDir, 0));
+    other.exec('DELETE FROM rows WHERE journal_seq = 2');
+    other.close();
+    recoverShard(dataDir, core, 0, silentLog);
+    const again = openJournal(dataDir, 0);
+    core.committed(0, again.commit([patchEntry(c1, 2, [{ op: 'add', path: '/-', value: 2 }])], 'durable'));
+    expectAll(core);
+    core.flush();
+    expectAll(openCore(dataDir));
+  });
+
   it('of a single shard hands over what the keeper has not got', () => {
     const dataDir = temporaryDirectory();
     const core = openCore(dataDir);
