@@ -128,4 +128,60 @@ describe('the state engine', () => {
       { numRuns: 300 },
     );
   });
+
+  it('treats small flat states as it treats nested ones: the same patches lead to the same next state', () => {
+    type Flat = Record<string, unknown>;
+    const plain = fc.oneof(
+      fc.integer(),
+      fc.string(),
+      fc.boolean(),
+      fc.constant(null),
+      fc.double({ noNaN: true, noDefaultInfinity: true }),
+    );
+    const key = fc.constantFrom('a', 'b', 'c/d', 'e~f', 'constructor', 'toString');
+    const value = fc.oneof(
+      { weight: 6, arbitrary: plain as fc.Arbitrary<unknown> },
+      { weight: 1, arbitrary: fc.constant(undefined) },
+      { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 2 }) },
+    );
+    const step = fc.record({ kind: fc.constantFrom('set', 'delete'), key, value });
+    const act = (steps: readonly { kind: string; key: string; value: unknown }[]) => (draft: Flat) => {
+      for (const { kind, key, value } of steps) {
+        if (kind === 'set') draft[key] = value;
+        else delete draft[key];
+      }
+    };
+    fc.assert(
+      fc.property(fc.dictionary(key, plain), fc.array(step, { maxLength: 8 }), (start, steps) => {
+        const state = JSON.parse(JSON.stringify(start)) as Flat;
+        const before = JSON.stringify(state);
+        const flat = change(state, act(steps));
+        // The same state one level down is not flat, and goes through Immer.
+        const nested = change({ inside: JSON.parse(before) as Flat }, (draft) => act(steps)(draft.inside));
+        const patched = applyPatches(
+          JSON.parse(before) as Flat,
+          JSON.parse(JSON.stringify(flat.patches)) as typeof flat.patches,
+        );
+        expect(patched).toEqual(JSON.parse(JSON.stringify(flat.next)));
+        expect(flat.next).toEqual((nested.next as { inside: Flat }).inside);
+        expect(Object.values(flat.next as Flat).includes(undefined)).toBe(false);
+        expect(JSON.stringify(state)).toBe(before);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('leaves a flat draft that has ended unwritable, and the state apart from it', () => {
+    const draft = openDraft({ count: 0 });
+    const kept = draft.root as { count: number; more?: { deep: number } };
+    kept.count = 1;
+    kept.more = { deep: 1 };
+    const inner = kept.more;
+    const { next } = draft.finish();
+    expect(() => {
+      kept.count = 2;
+    }).toThrow(TypeError);
+    inner.deep = 2;
+    expect(next).toEqual({ count: 1, more: { deep: 1 } });
+  });
 });
