@@ -104,8 +104,9 @@ export class Exchange {
   upgrade(data: object, key: string, protocol: string, extensions: string, context: us_socket_context_t): void {
     if (!this.#open) return;
     this.#open = false;
-    const res = this.#res;
-    res.cork(() => res.upgrade(data, key, protocol, extensions, context));
+    // Not under `res.cork`: when the socket stays where it is in memory, cork takes it for HTTP still after the upgrade,
+    // reads another struct's bits, and now and then closes the connection it has just opened.
+    this.#res.upgrade(data, key, protocol, extensions, context);
   }
 
   #stream(body: Buffer, closing: boolean): void {
