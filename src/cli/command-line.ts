@@ -12,10 +12,17 @@ import { doctorCommand } from './doctor-command.ts';
 import { exitCodes } from './exit-codes.ts';
 import { commandHelp, generalHelp } from './help.ts';
 import { inspectCommand } from './inspect-command.ts';
+import { quarantineCommand } from './quarantine-command.ts';
 import { serveCommand } from './serve-command.ts';
 import { tokenCommand } from './token-command.ts';
 
-export const commands: readonly Command[] = [serveCommand, tokenCommand, inspectCommand, doctorCommand];
+export const commands: readonly Command[] = [
+  serveCommand,
+  tokenCommand,
+  inspectCommand,
+  quarantineCommand,
+  doctorCommand,
+];
 
 type Env = Readonly<Record<string, string | undefined>>;
 

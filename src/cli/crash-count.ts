@@ -17,6 +17,8 @@ export class CrashCount {
   readonly #log: Logger;
   readonly #publish: (fingerprints: readonly string[]) => void;
   readonly #crashesMs = new Map<string, number[]>();
+  /** The list that is in force. */
+  #told: readonly PoisonCall[] = [];
 
   /** `publish` is called with the whole list whenever it changes, also by `fermata quarantine release`. */
   constructor(dataDir: string, log: Logger, publish: (fingerprints: readonly string[]) => void) {
@@ -50,9 +52,19 @@ export class CrashCount {
       { fingerprint, ...what },
       `a call ended its shard ${crashesMax} times within a minute and is quarantined. Hint: mend the handler, then fermata quarantine release ${fingerprint}`,
     );
-    const calls = [...readPoison(this.#dataDir), { ...call, since: new Date(nowMs).toISOString() }];
-    writePoison(this.#dataDir, calls);
-    this.#tell(calls);
+    const closed = { ...call, since: new Date(nowMs).toISOString() };
+    try {
+      const calls = [...readPoison(this.#dataDir), closed];
+      writePoison(this.#dataDir, calls);
+      this.#tell(calls);
+    } catch (error) {
+      // On a full disk: the shard must come back all the same, and without this call.
+      this.#log.error(
+        { err: error, fingerprint },
+        'a quarantined call could not be written down; the next start forgets it',
+      );
+      this.#tell([...this.#told, closed]);
+    }
   }
 
   #reread(): void {
@@ -64,6 +76,7 @@ export class CrashCount {
   }
 
   #tell(calls: readonly PoisonCall[]): void {
+    this.#told = calls;
     this.#publish(calls.map(({ fingerprint }) => fingerprint));
   }
 }

@@ -4,7 +4,7 @@ import { didYouMean } from '../host/config-values.ts';
 import { CommandError } from './command-error.ts';
 import { isOn, type Command, type Invocation } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
-import { readableAge, readableBytes, readableTable } from './readable.ts';
+import { printable, readableAge, readableBytes, readableTable } from './readable.ts';
 
 type Inspect = typeof import('../storage/inspect.ts');
 
@@ -119,11 +119,4 @@ function heading(rows: readonly { readonly quarantined: string | undefined }[]):
 function age(row: { readonly readFrom: 'tenant file' | 'journal'; readonly updatedMs: number | undefined }): string {
   if (row.readFrom === 'journal') return 'just now (journal)';
   return row.updatedMs === undefined ? '' : readableAge(Date.now() - row.updatedMs);
-}
-
-/** A state is anybody's text: what could steer a terminal is written as an escape. JSON does so below U+0020 only. */
-function printable(json: string): string {
-  return json.replace(/[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
 }

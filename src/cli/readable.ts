@@ -1,4 +1,4 @@
-/** Sizes, ages and tables as people read them. */
+/** Sizes, ages, tables and other people's text as people read them. */
 
 const sizeUnits = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
 
@@ -37,4 +37,11 @@ export function readableTable(heading: readonly string[], rows: readonly (readon
         .trimEnd(),
     )
     .join('\n');
+}
+
+/** States, ids and keys are anybody's text: what could steer a terminal is written as an escape. JSON does so below U+0020 only. */
+export function printable(text: string): string {
+  return text.replace(/[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
 }

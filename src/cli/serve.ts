@@ -12,6 +12,7 @@ import type { Config } from '../host/config.ts';
 import { Lifecycle, type Step } from '../host/lifecycle.ts';
 import type { Logger, LogOptions } from '../host/log.ts';
 import { Phase } from '../host/phase.ts';
+import { Progress } from '../host/progress.ts';
 import { Thread } from '../host/thread.ts';
 import { DataDirLock } from '../storage/lock.ts';
 import { layCables } from '../transport/embedded.ts';
@@ -21,6 +22,7 @@ import { CrashCount } from './crash-count.ts';
 import { readOrCreateDevSecret } from './dev-secret.ts';
 import { exitCodes } from './exit-codes.ts';
 import { exitNow, type ExitNow } from './exit-now.ts';
+import { reportRecovery } from './recovery-report.ts';
 import { Shards, type ShardsParts } from './shards.ts';
 import { stopOnSignals } from './signals.ts';
 import { listenError, startError, unusableData } from './start-error.ts';
@@ -47,6 +49,7 @@ class Server {
   readonly #config: Config;
   readonly #log: Logger;
   readonly #phase = new Phase();
+  readonly #recovery = new Progress();
   readonly #crashes: CrashCount;
   readonly #watchdog: Watchdog;
   #reportDeath!: (exitCode: number) => void;
@@ -124,7 +127,12 @@ class Server {
       return this.#watch(new Thread(`gateway-${index}`, 'gateway', data, ports));
     });
     this.#keeper = this.#watch(
-      new Thread('keeper', 'keeper', { dataDir, limits, ports: keeperPorts, log }, keeperPorts),
+      new Thread(
+        'keeper',
+        'keeper',
+        { dataDir, limits, ports: keeperPorts, progress: this.#recovery.memory, log },
+        keeperPorts,
+      ),
     );
     const shards: ShardsParts = {
       config,
@@ -145,9 +153,9 @@ class Server {
   }
 
   /** A shard that is not back soon: balancers should send new traffic elsewhere, while the other shards go on. */
-  #setAway(away: number): void {
+  #setAway(away: boolean): void {
     clearTimeout(this.#impairment);
-    if (away === 0) this.#phase.setImpaired(false);
+    if (!away) this.#phase.setImpaired(false);
     else this.#impairment = setTimeout(() => this.#phase.setImpaired(true), awayMsMax).unref();
   }
 
@@ -193,11 +201,16 @@ class Server {
   }
 
   async #recover(): Promise<void> {
+    const screen = this.#config.dev && process.stdout.isTTY ? process.stdout : undefined;
+    const endReport = reportRecovery(this.#recovery, this.#log, screen);
     try {
       const recovered = await this.#keeper!.ask<Record<string, unknown>>('recover', { shards: this.#config.shards });
+      endReport();
       this.#log.info(recovered, 'journals replayed');
     } catch (error) {
       throw unusableData(error, this.#config.dataDir);
+    } finally {
+      endReport();
     }
   }
 

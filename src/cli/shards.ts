@@ -29,8 +29,8 @@ export interface ShardsParts {
   readonly watchdog: Watchdog;
   readonly crashes: CrashCount;
   readonly stopping: () => boolean;
-  /** Called with the number of shards that do not serve, whenever it changes after the start. */
-  readonly onAway: (away: number) => void;
+  /** Called with true when the first shard stops serving, with false when all of them serve again. */
+  readonly onAway: (away: boolean) => void;
 }
 
 interface Shard extends Watched {
@@ -76,7 +76,10 @@ export class Shards {
       if (this.#parts.stopping()) return;
       this.#parts.log.error({ thread: thread.name, code, err: error }, 'a shard died; it is started again');
       this.#succeed(index, shard).catch((failure: unknown) => {
-        this.#parts.log.error({ thread: thread.name, err: failure }, 'a shard could not be started again');
+        this.#parts.log.error(
+          { thread: thread.name, err: failure },
+          'a shard could not be started again; it is tried once more',
+        );
       });
     });
     return shard;
@@ -94,9 +97,15 @@ export class Shards {
     const ports = cables.map(({ port2 }) => port2);
     const next = this.#spawn(index, ports, toKeeper.port2, Math.min(waitMsMax, Math.max(firstWaitMs, waitMs * 2)));
     this.#shards[index] = next;
-    await next.thread.ask('load');
-    await keeper.ask('connect', { shard: index, port: toKeeper.port1 }, [toKeeper.port1]);
-    await next.thread.ask('start');
+    try {
+      await next.thread.ask('load');
+      await keeper.ask('connect', { shard: index, port: toKeeper.port1 }, [toKeeper.port1]);
+      await next.thread.ask('start');
+    } catch (error) {
+      // A disk that fails for a while, an app that is being replaced: its end makes the next one.
+      await next.thread.terminate();
+      throw error;
+    }
     watchdog.watch(next);
     await Promise.all(
       gateways.map((gateway, at) => {
@@ -122,8 +131,9 @@ export class Shards {
   }
 
   #setAway(index: number, away: boolean): void {
+    const before = this.#away.size;
     if (away) this.#away.add(index);
     else this.#away.delete(index);
-    this.#parts.onAway(this.#away.size);
+    if (before > 0 !== this.#away.size > 0) this.#parts.onAway(away);
   }
 }

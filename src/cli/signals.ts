@@ -38,15 +38,21 @@ export async function stopOnSignals(
   // A signal during the start stops what had started; the start itself then just ends.
   const first = await Promise.race([started.then(() => undefined), signal, died]);
   const asked = first ?? (await Promise.race([signal, died]));
+  const began = performance.now();
+  const report = (exitCode: number) => ({
+    ms: Math.round(performance.now() - began),
+    exitCode,
+    stepsMs: lifecycle.stopsMs,
+  });
   const forced = setTimeout(() => {
-    log.error({ timeoutMs }, 'the stop took too long and is forced; nothing acknowledged is lost');
+    const fields = { timeoutMs, ...report(exitCodes.failed) };
+    log.error(fields, 'the stop took too long and is forced; nothing acknowledged is lost');
     void exit(exitCodes.failed);
   }, timeoutMs);
-  const began = performance.now();
   await lifecycle.stop();
   await started.catch(() => undefined);
   clearTimeout(forced);
   const exitCode = asked === exitCodes.ok && !lifecycle.clean ? exitCodes.failed : asked;
-  log.info({ ms: Math.round(performance.now() - began), exitCode }, 'stopped');
+  log.info(report(exitCode), 'stopped');
   return exitCode;
 }

@@ -6,19 +6,16 @@ import { hash } from 'node:crypto';
 
 /** 22 characters of SHA-256 over method and input. */
 export function argsFingerprint(method: string, input: unknown): string {
-  return fingerprint(`${method}\n${canonical(input)}`);
+  return hash('sha256', `${method}\n${canonical(input)}`, 'base64url').slice(0, 22);
 }
 
+/** 32 digits in hex: an operator types it, and a word that begins with a dash would be taken for a flag. */
 export function callFingerprint(
   tenant: string,
   call: { actor: string; actorId: string; method: string; key: string; input: unknown },
 ): string {
   const { actor, actorId, method, key, input } = call;
-  return fingerprint([tenant, actor, actorId, method, key, canonical(input)].join('\n'));
-}
-
-function fingerprint(text: string): string {
-  return hash('sha256', text, 'base64url').slice(0, 22);
+  return hash('sha256', [tenant, actor, actorId, method, key, canonical(input)].join('\n'), 'hex').slice(0, 32);
 }
 
 function canonical(value: unknown): string {

@@ -2,7 +2,7 @@
  * A process is an ordered list of steps: started from top to bottom, stopped from bottom to top.
  *
  * Each stop has its own share of time; one that overruns is logged and left behind, so that the later ones, which write
- * what matters, still get theirs. Stop is idempotent and joins a stop under way; asked during start, it undoes what had
+ * what matters, still get theirs. What each one took is kept for the last line of the log. Stop is idempotent and joins a stop under way; asked during start, it undoes what had
  * started.
  */
 import type { Logger } from './log.ts';
@@ -22,6 +22,7 @@ export class Lifecycle {
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #clean = true;
+  readonly #stopsMs: Record<string, number> = {};
 
   constructor(steps: readonly Step[], log: Logger) {
     this.#steps = steps;
@@ -36,6 +37,11 @@ export class Lifecycle {
   /** False when a stop failed or was left behind. */
   get clean(): boolean {
     return this.#clean;
+  }
+
+  /** Milliseconds that each step's stop took, in the order of the stop; of one that was left behind, until then. */
+  get stopsMs(): Readonly<Record<string, number>> {
+    return this.#stopsMs;
   }
 
   /** @throws what a step's start threw, after everything before it was stopped again */
@@ -83,11 +89,12 @@ export class Lifecycle {
       if (ended === 'overrun') {
         this.#clean = false;
         this.#log.warn(fields, 'stop took longer than its share of the time; going on without it');
-      } else this.#log.info(fields, 'stopped');
+      } else this.#log.debug(fields, 'step stopped');
     } catch (error) {
       this.#clean = false;
       this.#log.error({ step: step.name, err: error }, 'stop failed; going on without it');
     } finally {
+      this.#stopsMs[step.name] = Math.round(performance.now() - began);
       clearTimeout(timer);
     }
   }

@@ -59,7 +59,11 @@ export class Journal {
     return this.#lastSeq;
   }
 
-  /** Bytes of the rows that were not forgotten yet. */
+  /** Rows that were not forgotten yet, and their bytes. */
+  get unsyncedRows(): number {
+    return this.#rowBytes.length;
+  }
+
   get unsyncedBytes(): number {
     return this.#unsyncedBytes;
   }

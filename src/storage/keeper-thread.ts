@@ -7,6 +7,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { systemClock } from '../host/clock.ts';
 import { createLog, type LogOptions } from '../host/log.ts';
+import { Progress } from '../host/progress.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { KeeperCore } from './keeper.ts';
 import { serveKeeper } from './keeper-port.ts';
@@ -16,6 +17,8 @@ export interface KeeperThreadData {
   readonly dataDir: string;
   readonly limits: Limits;
   readonly log: LogOptions;
+  /** Memory of `Progress`: main looks at it while a replay runs. */
+  readonly progress: SharedArrayBuffer;
   /** One per shard, by number. */
   readonly ports: readonly MessagePort[];
 }
@@ -32,14 +35,16 @@ export function keeperThread({
   limits,
   log: logOptions,
   ports,
+  progress: progressMemory,
 }: KeeperThreadData): Record<string, (argument: unknown) => unknown> {
   const log = createLog(logOptions, 'keeper');
   const core = new KeeperCore({ dataDir, limits, log, clock: systemClock });
   const disconnect = new Map<number, () => void>();
+  const progress = new Progress(progressMemory);
   return {
     recover(argument) {
       const { shards } = argument as { shards: number };
-      const recovered = recover(dataDir, core, shards, log, (progress) => log.debug(progress, 'journal read'));
+      const recovered = recover(dataDir, core, shards, log, (done, total) => progress.set(done, total));
       if (recovered.pending)
         log.warn(
           recovered,

@@ -47,7 +47,8 @@ export function writePoison(dataDir: string, calls: readonly PoisonCall[]): void
   const path = poisonPath(dataDir);
   const directory = join(dataDir, 'quarantine');
   makeDirectory(directory);
-  const aside = `${path}.new`;
+  // Named by process: a server and the command may write at the same moment, and neither may tear the other's file.
+  const aside = `${path}.${process.pid}.new`;
   const file = openSync(aside, 'w', 0o600);
   try {
     writeSync(file, `${JSON.stringify(calls, undefined, 2)}\n`);

@@ -63,6 +63,8 @@ export interface TenantReader {
   actor(type: string, id: string): (ActorState & { updatedMs: number }) | undefined;
   outcomeKeys(type: string, id: string): string[];
   closedReason(type: string, id: string): string | undefined;
+  /** Actors that are closed off, by type and id. */
+  closed(): { type: string; id: string; reason: string; atMs: number }[];
 }
 
 /** Calls `read` with the tenant's file, or with undefined when there is none. */
@@ -86,6 +88,9 @@ function tenantReader(db: Db, tenant: string): TenantReader {
   const closed = db
     .prepare<[string, string], string>('SELECT reason FROM quarantined WHERE type = ? AND id = ?')
     .pluck();
+  const allClosed = db.prepare<[], { type: string; id: string; reason: string; atMs: number }>(
+    'SELECT type, id, reason, at_ms AS atMs FROM quarantined ORDER BY type, id',
+  );
   return {
     actors: (max) => actors.all(max),
     actor(type, id) {
@@ -97,6 +102,7 @@ function tenantReader(db: Db, tenant: string): TenantReader {
     },
     outcomeKeys: (type, id) => keys.all(type, id),
     closedReason: (type, id) => closed.get(type, id),
+    closed: () => allClosed.all(),
   };
 }
 

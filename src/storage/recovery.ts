@@ -24,11 +24,11 @@ import { DamagedFileError, isDamage, removeDatabase } from './sqlite.ts';
 /** Bounds the wait before a start is ready. What is not written by then is answered from memory and written behind. */
 const flushMsMax = 1500;
 
-export interface RecoveryProgress {
-  readonly journals: number;
-  readonly journalsRead: number;
-  readonly rows: number;
-}
+/** Rows between two words about the progress. */
+const progressRows = 256;
+
+/** Whole rows, of all journals together. A row counts half when it was read and checked, and whole when it was handed over. */
+export type RecoveryProgress = (rowsDone: number, rowsTotal: number) => void;
 
 export interface Recovered {
   readonly rows: number;
@@ -45,18 +45,23 @@ export function recover(
   core: KeeperCore,
   shards: number,
   log: Logger,
-  progress: (progress: RecoveryProgress) => void = () => undefined,
+  progress: RecoveryProgress = () => undefined,
 ): Recovered {
   const startedMs = performance.now();
   const { journal: directory } = dataPaths(dataDir);
   makeDirectory(directory);
   recallSpilled(dataDir, core, log);
   const numbers = findJournals(directory);
+  const rowsTotal = countRows(dataDir, numbers);
+  let halves = 0;
+  const half = (): void => {
+    halves += 1;
+    if (halves % (2 * progressRows) === 0) progress(halves / 2, rowsTotal);
+  };
+  progress(0, rowsTotal);
   let rows = 0;
-  for (const [at, shard] of numbers.entries()) {
-    rows += feed(dataDir, core, shard, log);
-    progress({ journals: numbers.length, journalsRead: at + 1, rows });
-  }
+  for (const shard of numbers) rows += feed(dataDir, core, shard, log, half);
+  progress(rows, rowsTotal);
   const actors = core.pendingActors;
   const clean = core.flush(flushMsMax);
   for (const shard of numbers) empty(dataDir, core, shard, shard < shards);
@@ -82,6 +87,21 @@ function findJournals(directory: string): number[] {
   return [...numbers].sort((a, b) => a - b);
 }
 
+/** For the progress alone: what cannot be opened now is told when it is read. */
+function countRows(dataDir: string, shards: readonly number[]): number {
+  let rows = 0;
+  for (const shard of shards) {
+    try {
+      const journal = Journal.open(journalPath(dataDir, shard));
+      rows += journal.unsyncedRows;
+      journal.abandon();
+    } catch {
+      // See above.
+    }
+  }
+  return rows;
+}
+
 /** What tenants with a failing file had pending, and no journal has any more. */
 function recallSpilled(dataDir: string, core: KeeperCore, log: Logger): void {
   try {
@@ -100,14 +120,12 @@ function recallSpilled(dataDir: string, core: KeeperCore, log: Logger): void {
   }
 }
 
-/** @returns the number of rows handed over */
-function feed(dataDir: string, core: KeeperCore, shard: number, log: Logger): number {
+/** `half` is called twice per row. @returns the number of rows handed over */
+function feed(dataDir: string, core: KeeperCore, shard: number, log: Logger, half = (): void => undefined): number {
   const path = journalPath(dataDir, shard);
-  const stored: StoredRow[] = [];
   let rows: CheckedRow[];
   try {
-    readAll(path, core, shard, stored, log);
-    rows = stored.map(checked);
+    rows = readAll(path, core, shard, log, half);
   } catch (error) {
     if (!isDamage(error)) throw error;
     const reason = `journal ${basename(path)} is damaged and held acknowledged calls: ${messageOf(error)}`;
@@ -120,7 +138,10 @@ function feed(dataDir: string, core: KeeperCore, shard: number, log: Logger): nu
     );
     return 0;
   }
-  for (const { damage, ...row } of rows) core.committed(shard, row, damage);
+  for (const { damage, ...row } of rows) {
+    core.committed(shard, row, damage);
+    half();
+  }
   return rows.length;
 }
 
@@ -138,11 +159,15 @@ function checked(stored: StoredRow): CheckedRow {
 }
 
 /** All rows or none: a journal that is unreadable in one place is not half believed. */
-function readAll(path: string, core: KeeperCore, shard: number, into: StoredRow[], log: Logger): void {
+function readAll(path: string, core: KeeperCore, shard: number, log: Logger, half: () => void): CheckedRow[] {
   const journal = Journal.open(path);
+  const rows: CheckedRow[] = [];
   try {
     journal.checkStructure();
-    for (const row of journal.storedRows(core.received(shard))) into.push(row);
+    for (const row of journal.storedRows(core.received(shard))) {
+      rows.push(checked(row));
+      half();
+    }
     // The keeper has them; but for a power cut before it writes, nothing is lost by it.
     const lost = journal.continueAfter(core.received(shard), core.synced(shard));
     if (lost > 0) log.error({ journal: path, lost }, 'a journal has lost its last rows; numbers go on after them');
@@ -151,6 +176,7 @@ function readAll(path: string, core: KeeperCore, shard: number, into: StoredRow[
     throw error;
   }
   journal.close();
+  return rows;
 }
 
 function tenantsOf(dataDir: string): string[] {

@@ -1,5 +1,5 @@
 /** What the documents list must be what the program has. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { commands } from '../../src/cli/command-line.ts';
@@ -33,4 +33,18 @@ test('docs/cli.md explains every command and every exit code', () => {
 test('the changelog knows this version', () => {
   const { version } = JSON.parse(read('package.json')) as { version: string };
   expect(read('CHANGELOG.md')).toContain(version);
+});
+
+test('docs/operations.md quotes messages as the sources have them', () => {
+  const files = readdirSync(join(import.meta.dirname, '../../src'), { recursive: true, encoding: 'utf8' });
+  const sources = files
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => read(join('src', name)))
+    .join('\n');
+  const quotes = [...read('docs/operations.md').matchAll(/`([^`\n]+)`/g)].map(([, text]) => text!);
+  const messages = quotes.filter((text) => text.split(' ').length > 3 && !text.startsWith('fermata '));
+  expect(messages.length).toBeGreaterThan(30);
+  // An ellipsis stands for what differs each time.
+  const pieces = messages.flatMap((text) => text.split('…')).map((piece) => piece.replace(/^ ?:? ?/, '').trim());
+  expect(pieces.filter((piece) => !sources.includes(piece))).toEqual([]);
 });

@@ -58,6 +58,8 @@ export class BaseClient {
   /** Settles when the socket has closed, however. */
   readonly closed: Promise<{ code: number; reason: string }>;
   readonly socket: WebSocket;
+  /** What ended the connection, when it was no close frame. */
+  failure: Error | undefined = undefined;
   readonly #calls = new Map<string, Waiting>();
   readonly #waiting = new Set<Waiting>();
   readonly #answers = new Map<string, string>();
@@ -68,7 +70,9 @@ export class BaseClient {
     this.socket = socket;
     socket.on('message', (data: Buffer) => this.#receive(data.toString('utf8')));
     // 'close' follows; without a listener the error would end the process.
-    socket.on('error', () => undefined);
+    socket.on('error', (error) => {
+      this.failure = error;
+    });
     this.closed = new Promise((resolve) => {
       socket.on('close', (code: number, reason: Buffer) => {
         this.#lose(code);

@@ -1,0 +1,73 @@
+/**
+ * What an operator sees of a journal replay that takes longer than a second: a line in the log each second, or, where a
+ * person reads the terminal, one bar that is drawn again in its place. A short replay says nothing but its end.
+ */
+import type { Logger } from '../host/log.ts';
+import type { Progress } from '../host/progress.ts';
+
+const pollMs = 500;
+const quietMs = 1000;
+const barCells = 30;
+
+/** Where a bar can be drawn: a terminal. */
+export interface Screen {
+  write(text: string): unknown;
+}
+
+/** Starts reporting. @returns ends it */
+export function reportRecovery(progress: Progress, log: Logger, screen: Screen | undefined): () => void {
+  const report = new RecoveryReport(progress, log, screen);
+  const beganMs = performance.now();
+  const timer = setInterval(() => report.look(performance.now() - beganMs), pollMs);
+  return () => {
+    clearInterval(timer);
+    report.end();
+  };
+}
+
+export class RecoveryReport {
+  readonly #progress: Progress;
+  readonly #log: Logger;
+  readonly #screen: Screen | undefined;
+  #nextMs = quietMs;
+  #drawn = false;
+
+  constructor(progress: Progress, log: Logger, screen: Screen | undefined) {
+    this.#progress = progress;
+    this.#log = log;
+    this.#screen = screen;
+  }
+
+  look(elapsedMs: number): void {
+    const { total } = this.#progress;
+    // A journal that could not be counted beforehand may still be read.
+    const done = Math.min(this.#progress.done, total);
+    if (total === 0 || elapsedMs < this.#nextMs) return;
+    if (this.#screen === undefined) {
+      // Timers are late by a little: the next whole second counts, so that two polls never make two lines of one.
+      this.#nextMs = (Math.floor(elapsedMs / quietMs) + 1) * quietMs;
+      this.#log.info({ rows: done, rowsTotal: total }, `journal replay: ${sentence(done, total)}`);
+    } else {
+      const filled = Math.floor((done / total) * barCells);
+      // The cursor waits at the start of the line, so that a log line of another thread writes over the bar.
+      this.#screen.write(
+        `\u001b[K  replaying [${'█'.repeat(filled)}${'░'.repeat(barCells - filled)}] ${sentence(done, total)}\r`,
+      );
+      this.#drawn = true;
+    }
+  }
+
+  /** Takes the bar away. */
+  end(): void {
+    if (this.#drawn) this.#screen?.write('\u001b[K');
+    this.#drawn = false;
+  }
+}
+
+function sentence(done: number, total: number): string {
+  return `${Math.floor((done / total) * 100)} %, ${grouped(done)} of ${grouped(total)} rows`;
+}
+
+function grouped(count: number): string {
+  return count.toLocaleString('en-US');
+}
