@@ -6,8 +6,9 @@
  * with one secret and nobody reads half of it.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createDirectory } from '../host/directory.ts';
 import { CommandError } from './command-error.ts';
 import { exitCodes } from './exit-codes.ts';
 
@@ -48,7 +49,7 @@ function readExisting(path: string): string | undefined {
 }
 
 function create(dataDir: string, path: string): string {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  createDirectory(dataDir);
   const aside = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
   const secret = randomBytes(48).toString('base64url');
   writeFileSync(aside, `${secret}\n`, { mode: 0o600, flag: 'wx' });

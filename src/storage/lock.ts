@@ -8,8 +8,9 @@
  * Invariant: a process that holds the lock never opens the file again, not even to read: closing that descriptor would
  * drop the lock. Hence the set of held directories.
  */
-import { accessSync, closeSync, constants, mkdirSync, openSync, readSync, realpathSync } from 'node:fs';
+import { accessSync, closeSync, constants, openSync, readSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { createDirectory } from '../host/directory.ts';
 import Database from 'better-sqlite3';
 import { dataPaths, look, refuseForeign } from './paths.ts';
 import { type Db, isSqliteError } from './sqlite.ts';
@@ -45,7 +46,7 @@ export class DataDirLock {
 
 function prepareDirectory(directory: string): string {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    createDirectory(directory);
   } catch (error) {
     throw new Error(
       `data directory ${directory} cannot be created (${codeOf(error)}): create it for this user, or set DATA_DIR to another place`,

@@ -4,8 +4,9 @@
  * Invariants: the name passed the allow-list, the path stays inside `tenants/`, and no link is followed on the way:
  * a link would let one tenant's name open another tenant's file. Directories are 0700.
  */
-import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, type Stats } from 'node:fs';
+import { closeSync, fsyncSync, lstatSync, openSync, type Stats } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
+import { createDirectory } from '../host/directory.ts';
 import { isTenant } from '../protocol/address.ts';
 
 export interface DataPaths {
@@ -44,9 +45,9 @@ export function tenantDirectory(dataDir: string, tenant: string): string {
 
 /** Creates a directory and its parents, 0700, and makes their names survive a power cut. */
 export function makeDirectory(path: string): void {
-  const first = mkdirSync(path, { recursive: true, mode: 0o700 });
+  const first = createDirectory(path);
   if (first === undefined) return;
-  for (let at = path; ; at = dirname(at)) {
+  for (let at = resolve(path); ; at = dirname(at)) {
     fsyncDirectory(dirname(at));
     if (at === first) return;
   }

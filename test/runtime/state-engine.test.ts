@@ -131,7 +131,7 @@ describe('the state engine', () => {
 
   it('treats small flat states as it treats nested ones: the same patches lead to the same next state', () => {
     type Flat = Record<string, unknown>;
-    const plain = fc.oneof(
+    const plain: fc.Arbitrary<unknown> = fc.oneof(
       fc.integer(),
       fc.string(),
       fc.boolean(),
@@ -140,7 +140,7 @@ describe('the state engine', () => {
     );
     const key = fc.constantFrom('a', 'b', 'c/d', 'e~f', 'constructor', 'toString');
     const value = fc.oneof(
-      { weight: 6, arbitrary: plain as fc.Arbitrary<unknown> },
+      { weight: 6, arbitrary: plain },
       { weight: 1, arbitrary: fc.constant(undefined) },
       { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 2 }) },
     );

@@ -1,0 +1,21 @@
+/**
+ * Creates a directory and whatever parents it lacks, 0700. One level at a time, because Node's own recursive mkdir never
+ * returns below places such as /proc, where a directory can neither be found nor made.
+ */
+import { mkdirSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+
+/** The topmost directory that was created, undefined when all were there. @throws Error when one cannot be created */
+export function createDirectory(path: string): string | undefined {
+  const directory = resolve(path);
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true) return undefined;
+  const parent = dirname(directory);
+  const created = parent === directory ? undefined : createDirectory(parent);
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    // Somebody else was faster.
+    if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) throw error;
+  }
+  return created ?? directory;
+}
