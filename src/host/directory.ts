@@ -8,7 +8,11 @@ import { dirname, resolve } from 'node:path';
 /** The topmost directory that was created, undefined when all were there. @throws Error when one cannot be created */
 export function createDirectory(path: string): string | undefined {
   const directory = resolve(path);
-  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true) return undefined;
+  const found = statSync(directory, { throwIfNoEntry: false });
+  if (found?.isDirectory() === true) return undefined;
+  if (found !== undefined) {
+    throw Object.assign(new Error(`ENOTDIR: ${directory} is no directory`), { code: 'ENOTDIR' });
+  }
   const parent = dirname(directory);
   const created = parent === directory ? undefined : createDirectory(parent);
   try {
