@@ -48,7 +48,7 @@ describe('the lock on a data directory', () => {
     const place = temporaryDirectory();
     writeFileSync(join(place, 'file'), '');
     expect(codeOf(() => DataDirLock.acquire(join(place, 'file')))).toMatch(
-      /cannot be created \(EEXIST\).*set DATA_DIR/,
+      /cannot be created \(ENOTDIR\).*set DATA_DIR/,
     );
     expect(codeOf(() => DataDirLock.acquire(join(place, 'file/below')))).toMatch(/cannot be created \(ENOTDIR\)/);
     mkdirSync(join(place, 'damaged'));
