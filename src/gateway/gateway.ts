@@ -67,8 +67,7 @@ export interface Gateway {
   /** Settles when no call is pending: every answer was handed to its socket. */
   settled(): Promise<void>;
   /**
-   * Waits until every reply has left user space, at most `flushMsMax`; then ends the sockets with 1012, gives clients half as
-   * long to see that, and closes all.
+   * Waits until every reply has left user space, at most `flushMsMax`; then ends the sockets with 1012 and closes all.
    * The link stays its owner's.
    */
   close(flushMsMax: number): Promise<void>;
@@ -202,9 +201,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     clearInterval(secondHand);
     const lingers = connections.size > 0;
     for (const connection of connections.values()) connection.end(closeCodes.restart, 'restart');
-    // A client that still writes when its socket goes is reset, and may drop what it has not read yet: the last answers and
-    // the close frame. So it gets a while to see them; a busy one needs more than the network does.
-    if (lingers) await delay(Math.max(lingerMsMin, flushMsMax / 2));
+    // Closing a socket that still has something to read resets it, and a reset can overtake the last bytes.
+    if (lingers) await delay(lingerMs);
     app.close();
   }
 
@@ -216,7 +214,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 }
 
 const flushPollMs = 5;
-const lingerMsMin = 50;
+const lingerMs = 50;
 
 function delay(ms: number): Promise<void> {
   return new Promise((resolve) => {

@@ -8,44 +8,18 @@
  *   eviction   killed while actors leave memory          15 %
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BaseClient } from '../support/base-client.ts';
-import { getState } from '../support/http.ts';
 import { ServerProcess } from '../support/server.ts';
-import { mint } from '../support/token.ts';
-import { call, Load } from './load.ts';
-import { ActorLog, type Observed, type Sent, type Violation } from './oracle.ts';
+import { checkAgainst } from './check.ts';
+import { Load } from './load.ts';
+import { ActorLog } from './oracle.ts';
+import { addViolations, newReport, type RoundOptions, type RoundReport } from './report.ts';
 import { SeededRandom } from './seeded-random.ts';
 
 export type RoundKind = 'plain' | 'recovery' | 'drain' | 'eviction';
 
-export interface KillOptions {
-  readonly seed: number;
-  readonly rounds: number;
-  /** No new round begins after this many milliseconds. */
-  readonly msMax?: number;
-  readonly dataDir: string;
-  /** A module with a planted bug, imported by every thread of the server. */
-  readonly plant?: string;
-  /** A planted bug was found when one round found it. */
-  readonly untilFound?: boolean;
-  readonly report?: (line: string) => void;
-}
-
-export interface KillReport {
-  rounds: number;
-  acknowledged: number;
-  unknown: number;
-  rejected: number;
-  lost: number;
-  doubled: number;
+export interface KillReport extends RoundReport {
   /** Actors that left memory in the rounds that are about it. */
   evictions: number;
-  /** Repeats with another answer than the first. */
-  changed: number;
-  unavailable: number;
-  violations: Violation[];
-  /** From the start of the process to its `ready`. */
-  readyMs: number[];
 }
 
 const tenants = ['acme', 'bolt', 'crux', 'dune'];
@@ -63,7 +37,7 @@ const deck: readonly RoundKind[] = [
   ...Array<RoundKind>(3).fill('eviction'),
 ];
 
-export async function runKillRounds(options: KillOptions): Promise<KillReport> {
+export async function runKillRounds(options: RoundOptions): Promise<KillReport> {
   const run = new KillRun(options);
   try {
     return await run.run();
@@ -73,27 +47,15 @@ export async function runKillRounds(options: KillOptions): Promise<KillReport> {
 }
 
 class KillRun {
-  readonly #options: KillOptions;
+  readonly #options: RoundOptions;
   readonly #random: SeededRandom;
   readonly #counters: ActorLog[] = [];
   #lists: ActorLog[] = [];
   #kinds: RoundKind[] = [];
   #server: ServerProcess | undefined;
-  readonly #report: KillReport = {
-    rounds: 0,
-    acknowledged: 0,
-    unknown: 0,
-    rejected: 0,
-    lost: 0,
-    doubled: 0,
-    evictions: 0,
-    changed: 0,
-    unavailable: 0,
-    violations: [],
-    readyMs: [],
-  };
+  readonly #report: KillReport = { ...newReport(), evictions: 0 };
 
-  constructor(options: KillOptions) {
+  constructor(options: RoundOptions) {
     this.#options = options;
     this.#random = new SeededRandom(options.seed);
     for (const tenant of tenants) {
@@ -134,13 +96,16 @@ class KillRun {
     this.#server = this.#launch(next);
     if (kind === 'recovery') await this.#killAgain(next);
     await this.#ready();
-    await this.#check(violations);
+    await checkAgainst(this.#server.address, [...this.#counters, ...this.#lists], {
+      violations,
+      random: this.#random,
+      repeats: repeatsPerRound,
+    });
     report.rounds += 1;
     report.acknowledged += load.acked;
     report.unknown += load.unknown;
     report.rejected += load.rejected;
-    report.violations.push(...violations);
-    for (const { kind: found } of violations) report[found] += 1;
+    addViolations(report, violations);
     const facts = `${load.acked} acknowledged, ${load.unknown} unknown, ${load.rejected} rejected`;
     const found = report.violations.length - before;
     this.#options.report?.(
@@ -205,66 +170,6 @@ class KillRun {
     await server.ready();
     this.#report.readyMs.push(performance.now() - server.startedMs);
   }
-
-  async #check(violations: Violation[]): Promise<void> {
-    const actors = [...this.#counters, ...this.#lists];
-    for (const actor of actors) {
-      const observed = await this.#observe(actor, violations);
-      if (observed !== undefined) violations.push(...actor.checkRecovered(observed));
-    }
-    const clients = new Map<string, BaseClient>();
-    for (const tenant of tenants) {
-      const token = await mint({ tenant, sub: 'checker' });
-      clients.set(tenant, await BaseClient.connect(this.#server!.address, { token, v1: true }));
-    }
-    for (const actor of actors) {
-      const repeats = actor.unknownKeyed();
-      await Promise.all(
-        repeats.map((sent) => this.#settleUnknown(clients.get(actor.tenant)!, actor, sent, violations)),
-      );
-    }
-    // Everything of this round first: what was acknowledged last is what a crash would take first.
-    const old = actors.flatMap((actor) => actor.ackedKeyed().map((sent) => ({ actor, sent })));
-    const newest = actors.flatMap((actor) =>
-      actor
-        .ackedKeyed()
-        .slice(-2)
-        .map((sent) => ({ actor, sent })),
-    );
-    for (let n = 0; n < repeatsPerRound && old.length > 0; n += 1) newest.push(this.#random.pick(old));
-    for (const { actor, sent } of newest) await this.#repeat(clients.get(actor.tenant)!, actor, sent, violations);
-    for (const actor of actors) {
-      const observed = await this.#observe(actor, violations);
-      if (observed !== undefined) violations.push(...actor.settle(observed));
-    }
-    for (const client of clients.values()) client.socket.terminate();
-  }
-
-  async #settleUnknown(client: BaseClient, actor: ActorLog, sent: Sent, violations: Violation[]): Promise<void> {
-    const outcome = await call(client, actor, sent, violations);
-    if (outcome !== 'acked')
-      violations.push({ kind: 'unavailable', text: `${actor.name}: repeating ${sent.key} ended ${outcome}` });
-  }
-
-  async #repeat(client: BaseClient, actor: ActorLog, sent: Sent, violations: Violation[]): Promise<void> {
-    const { answer } = sent;
-    await call(client, actor, sent, violations);
-    if (sent.answer === answer) return;
-    violations.push({ kind: 'changed', text: `${actor.name}: ${answer} became ${sent.answer}` });
-  }
-
-  async #observe(actor: ActorLog, violations: Violation[]): Promise<Observed | undefined> {
-    const { status, text, json } = await getState(this.#server!.address, actor.kind, actor.id, {
-      token: await mint({ tenant: actor.tenant, sub: 'checker' }),
-    });
-    if (status === 200) return json() as Observed;
-    violations.push({ kind: 'unavailable', text: `${actor.name} cannot be read: ${status} ${text}` });
-    return undefined;
-  }
 }
 
 const limits = ['--limit', 'messagesPerSecond=0', '--limit', 'messagesBurst=0'];
-
-export function p95(of: readonly number[]): number {
-  return [...of].sort((a, b) => a - b)[Math.ceil(of.length * 0.95) - 1] ?? 0;
-}

@@ -61,6 +61,17 @@ export class Load {
     for (const client of this.#clients.splice(0)) client.socket.terminate();
   }
 
+  /** How each connection ended, when all of them have. */
+  async ends(): Promise<{ code: number; why: string }[]> {
+    return await Promise.all(
+      this.#clients.map(async (client) => {
+        const { code } = await client.closed;
+        const last = client.frames.at(-1);
+        return { code, why: `${client.failure?.message ?? 'no error'} after a frame ${last?.type ?? 'less'}` };
+      }),
+    );
+  }
+
   async #work(client: BaseClient, actors: readonly ActorLog[]): Promise<void> {
     const { random, pauseMsMax } = this.#options;
     while (!this.#stopped) {

@@ -1,66 +1,125 @@
 /**
- * `npm run torture -- --seed 7 --rounds 200 --minutes 30 --only kill`: the kill test for as long as wanted.
+ * `npm run torture -- --seed 7 --minutes 30 --only kill`: every torture for as long as wanted.
  *
- * Prints every round, and at the end one table. Ends with 1 when anything was lost, doubled, changed or unavailable, or
- * when a planted bug was not found. The same seed makes the same choices; the server's timing is its own.
+ *   kill           kill -9 under load                              500 rounds
+ *   crash-points   storage killed at each call that writes         300 of them
+ *   sigterm        SIGTERM under load                              100 rounds
+ *   faults         each fault of an author's code                  40 times
+ *   plants         a planted bug for each of them, which it must find
+ *
+ * Prints every round, and a line for each torture at its end. Ends with 1 when anything was lost, doubled, changed or
+ * unavailable, or when a planted bug was not found. The same seed makes the same choices; the server's timing is its own.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type KillReport, p95, runKillRounds } from './kill-rounds.ts';
+import { runCrashPoints } from './crash-points.ts';
+import { type Fault, faults, runFaultRounds } from './fault-rounds.ts';
+import { runKillRounds } from './kill-rounds.ts';
+import { p95, type RoundOptions, type RoundReport } from './report.ts';
+import { runSigtermRounds } from './sigterm-rounds.ts';
 
-const suites = ['kill', 'plants'] as const;
-const plants = ['ack-before-commit', 'dedupe-outside', 'skipped-row'] as const;
-const plantRoundsMax = 10;
+type Torture = (options: RoundOptions) => Promise<RoundReport>;
+
+const tortures: Readonly<Record<string, { readonly run: Torture; readonly rounds: number }>> = {
+  kill: { run: runKillRounds, rounds: 500 },
+  'crash-points': { run: runCrashPoints, rounds: 300 },
+  sigterm: { run: runSigtermRounds, rounds: 100 },
+};
+const faultTimes = 40;
+/** Faults that are tried at the same time, each on a server of its own. */
+const faultsAtOnce = 2;
+const plants: readonly [string, Torture][] = [
+  ['ack-before-commit', runKillRounds],
+  ['dedupe-outside', runKillRounds],
+  ['skipped-row', runKillRounds],
+  ['early-forget', runCrashPoints],
+  ['late-replies', runSigtermRounds],
+  ['forgotten-callers', (options) => runFaultRounds('exit', options)],
+];
+const plantRoundsMax = 20;
+const names = [...Object.keys(tortures), 'faults', 'plants'];
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    rounds: { type: 'string', default: '50' },
+    /** Instead of each torture's own number. */
+    rounds: { type: 'string' },
+    /** Of each torture; it ends early then, and says how many rounds it made. */
     minutes: { type: 'string', default: '60' },
-    only: { type: 'string', multiple: true, default: [...suites] },
+    only: { type: 'string', multiple: true, default: names },
     /** Stays there, to look at it; by default a temporary directory that is removed unless something was found. */
     'data-dir': { type: 'string' },
   },
 });
 
 const seed = Number(values.seed);
-const rounds = Number(values.rounds);
+const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
 const msMax = Number(values.minutes) * 60_000;
-const wrong = values.only.find((name) => !suites.some((suite) => suite === name));
+const wrong = values.only.find((name) => !names.includes(name));
+const failures: string[] = [];
 
-if (![seed, rounds, msMax].every(Number.isFinite) || wrong !== undefined) {
-  console.error(`torture: --seed, --rounds and --minutes take numbers, --only takes ${suites.join(' or ')}`);
+if (![seed, rounds ?? 1, msMax].every(Number.isFinite) || wrong !== undefined) {
+  console.error(`torture: --seed, --rounds and --minutes take numbers, --only takes one of ${names.join(', ')}`);
   process.exitCode = 64;
 } else {
   console.log(`seed ${seed}`);
-  const failures: string[] = [];
-  if (values.only.includes('kill')) {
-    const dataDir = values['data-dir'] ?? mkdtempSync(join(tmpdir(), 'fermata-torture-'));
-    const report = await runKillRounds({ seed, rounds, msMax, dataDir, report: console.log });
-    print('kill -9', report);
-    if (report.violations.length > 0)
-      failures.push(`${report.violations.length} violations; the data is in ${dataDir}`);
-    else if (values['data-dir'] === undefined) rmSync(dataDir, { recursive: true, force: true });
+  for (const [name, { run, rounds: usual }] of Object.entries(tortures)) {
+    if (values.only.includes(name)) await torture(name, run, rounds ?? usual);
   }
-  for (const plant of values.only.includes('plants') ? plants : []) {
-    const dataDir = mkdtempSync(join(tmpdir(), 'fermata-torture-'));
-    const module = fileURLToPath(new URL(`plants/${plant}.ts`, import.meta.url));
-    const report = await runKillRounds({ seed, rounds: plantRoundsMax, dataDir, plant: module, untilFound: true });
-    rmSync(dataDir, { recursive: true, force: true });
-    print(`planted: ${plant}`, report);
-    if (report.violations.length === 0) failures.push(`the planted bug ${plant} was not found`);
-  }
+  if (values.only.includes('faults')) await tortureByFaults(rounds ?? faultTimes);
+  if (values.only.includes('plants')) for (const [plant, run] of plants) await find(plant, run);
   for (const failure of failures) console.error(failure);
   process.exitCode = failures.length === 0 ? 0 : 1;
 }
 
-function print(name: string, report: KillReport): void {
-  const { acknowledged, unknown, rejected, lost, doubled, changed, unavailable, evictions, readyMs } = report;
-  const ends = { acknowledged, unknown, rejected, lost, doubled, changed, unavailable };
-  const figures = { rounds: report.rounds, ...ends, evictions };
+async function torture(name: string, run: Torture, roundsMax: number): Promise<void> {
+  const dataDir = directory(name);
+  const report = await run({ seed, rounds: roundsMax, msMax, dataDir, report: console.log });
+  print(name, report);
+  if (report.violations.length > 0)
+    failures.push(`${name}: ${report.violations.length} violations; the data is in ${dataDir}`);
+  else if (values['data-dir'] === undefined) rmSync(dataDir, { recursive: true, force: true });
+}
+
+async function tortureByFaults(times: number): Promise<void> {
+  // The endless loop takes longest, so it begins.
+  const queue = (Object.keys(faults) as Fault[]).sort((a, b) => Number(b === 'loop') - Number(a === 'loop'));
+  const work = async (): Promise<void> => {
+    for (let fault = queue.shift(); fault !== undefined; fault = queue.shift()) {
+      const which = fault;
+      await torture(`fault ${which}`, (options) => runFaultRounds(which, options), times);
+    }
+  };
+  await Promise.all(Array.from({ length: faultsAtOnce }, work));
+}
+
+async function find(plant: string, run: Torture): Promise<void> {
+  const dataDir = directory(plant);
+  const module = fileURLToPath(new URL(`plants/${plant}.ts`, import.meta.url));
+  const report = await run({ seed, rounds: plantRoundsMax, dataDir, plant: module, untilFound: true });
+  rmSync(dataDir, { recursive: true, force: true });
+  print(`planted: ${plant}`, report);
+  if (report.violations.length === 0) failures.push(`the planted bug ${plant} was not found`);
+}
+
+function directory(name: string): string {
+  const { 'data-dir': parent } = values;
+  if (parent === undefined) return mkdtempSync(join(tmpdir(), 'fermata-torture-'));
+  const own = join(parent, name.replaceAll(' ', '-'));
+  mkdirSync(own, { recursive: true });
+  return own;
+}
+
+function print(name: string, report: RoundReport): void {
+  const { acknowledged, unknown, rejected, lost, doubled, changed, unavailable, readyMs } = report;
+  const figures = { rounds: report.rounds, acknowledged, unknown, rejected, lost, doubled, changed, unavailable };
   const text = Object.entries(figures).map(([figure, value]) => `${value} ${figure}`);
-  console.log(`${name}: ${text.join(', ')}, ready p95 ${Math.round(p95(readyMs))} ms`);
+  const waits =
+    readyMs.length === 0
+      ? ''
+      : `, waited p95 ${Math.round(p95(readyMs))}, at most ${Math.round(Math.max(...readyMs))} ms`;
+  console.log(`${name}: ${text.join(', ')}${waits}`);
 }
