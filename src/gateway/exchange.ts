@@ -18,6 +18,12 @@ export interface ExchangeOptions {
   /** Close the connection after each answer: the process is going away. */
   readonly closing: boolean;
   readonly unsent: Unsent;
+  /**
+   * Runs `act` while another socket holds the cork, when there is one. `res.cork` around an upgrade looks at the response
+   * once more afterwards; when the new socket lies at the same place in memory it takes it for HTTP still, reads another
+   * struct's bits, and now and then closes the connection it has just opened. Below another cork it does not look.
+   */
+  readonly underCork: (act: () => void) => void;
 }
 
 /** Up to here `end` copies into the socket in one go. */
@@ -104,9 +110,8 @@ export class Exchange {
   upgrade(data: object, key: string, protocol: string, extensions: string, context: us_socket_context_t): void {
     if (!this.#open) return;
     this.#open = false;
-    // Not under `res.cork`: when the socket stays where it is in memory, cork takes it for HTTP still after the upgrade,
-    // reads another struct's bits, and now and then closes the connection it has just opened.
-    this.#res.upgrade(data, key, protocol, extensions, context);
+    const res = this.#res;
+    this.#options.underCork(() => res.cork(() => res.upgrade(data, key, protocol, extensions, context)));
   }
 
   #stream(body: Buffer, closing: boolean): void {

@@ -109,6 +109,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const unsent = new Unsent();
   const exchange = {
     unsent,
+    underCork(act: () => void) {
+      const [other] = connections.values();
+      if (other === undefined) act();
+      else other.cork(act);
+    },
     get closing() {
       return phase.name === 'draining';
     },

@@ -140,15 +140,18 @@ export class Batch {
       staged.addEntries(activation, entries);
       if (entries.length > before && activation.definition.durability === 'durable') durable = true;
     }
+    let row: JournalRow | undefined;
     if (entries.length > 0) {
       try {
-        this.#parts.keeper.committed(this.#parts.journal.commit(entries, durable ? 'durable' : 'process'));
+        row = this.#parts.journal.commit(entries, durable ? 'durable' : 'process');
       } catch (error) {
         this.#lose(error);
         return;
       }
     }
+    // Answers first: callers wait for them, and the keeper need only hear of the row before the next question to it.
     this.#outputs.flush();
+    if (row !== undefined) this.#parts.keeper.committed(row);
     for (const [activation, staged] of this.#staged) activation.committed(staged);
     this.#reset();
   }

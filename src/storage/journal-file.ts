@@ -1,4 +1,5 @@
 /** A journal's connection with its statements; the journal says when they run. */
+import type { Statement } from 'better-sqlite3';
 import type { StoredRow } from './journal-row.ts';
 import { type Db, setSynchronous, type Synchronous } from './sqlite.ts';
 import { Transaction } from './transaction.ts';
@@ -6,13 +7,13 @@ import { Transaction } from './transaction.ts';
 export class JournalFile {
   readonly db: Db;
   readonly transaction: Transaction;
-  readonly insert;
-  readonly remove;
-  readonly mark;
-  readonly countFlush;
-  readonly readMark;
-  readonly rows;
-  readonly sizes;
+  readonly insert: Statement;
+  readonly remove: Statement;
+  readonly mark: Statement;
+  readonly countFlush: Statement;
+  readonly readMark: Statement;
+  readonly rows: Statement<[], StoredRow>;
+  readonly sizes: Statement<[number], { journalSeq: number; bytes: number }>;
   #level: Synchronous = 'FULL';
 
   constructor(db: Db) {
