@@ -7,6 +7,7 @@
  */
 import type { ActorDefinition } from '../actor/definition.ts';
 import { addressKey, type Address } from '../protocol/address.ts';
+import { AppError } from '../protocol/errors.ts';
 import { actorHead } from '../protocol/messages.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Outcomes } from './outcomes.ts';
@@ -104,4 +105,15 @@ export class Activation {
   get idle(): boolean {
     return this.status === 'active' && !this.busy && this.mailbox.size === 0 && this.audience.subscribers === 0;
   }
+}
+
+/** What a turn ends with when its actor was dropped while it waited. */
+export function droppedMeanwhile(): AppError {
+  return new AppError(
+    'UNKNOWN',
+    'The actor was loaded again from disk while the call ran; repeat it with the same key',
+    {
+      retryAfterMs: 1000,
+    },
+  );
 }

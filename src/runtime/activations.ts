@@ -15,7 +15,7 @@ import { addressKey, type Address } from '../protocol/address.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { Keeper } from '../storage/contract.ts';
-import { Activation } from './activation.ts';
+import { Activation, droppedMeanwhile } from './activation.ts';
 import type { Audiences } from './audience.ts';
 import type { Batch } from './batch.ts';
 import { faultOf, internalError } from './faults.ts';
@@ -118,7 +118,7 @@ export class Activations {
   drop(activation: Activation): void {
     if (activation.status === 'dead') return;
     this.#remove(activation);
-    this.#parts.runner.interrupt(activation, reloaded());
+    this.#parts.runner.interrupt(activation, droppedMeanwhile());
     const items: MailboxItem[] = [];
     for (const stream of ['state', 'event'] as const) {
       for (const session of activation.audience.of(stream)) items.push({ kind: 'subscribe', session, stream });
@@ -190,12 +190,4 @@ export class Activations {
       successor.mailbox.push(item);
     }
   }
-}
-
-function reloaded(): AppError {
-  return new AppError(
-    'UNKNOWN',
-    'The actor was loaded again from disk while the call ran; repeat it with the same key',
-    { retryAfterMs: 1000 },
-  );
 }

@@ -43,8 +43,4 @@ export class Sessions {
     session.ended = true;
     return session;
   }
-
-  get size(): number {
-    return this.#byGateway.reduce((sum, sessions) => sum + sessions.size, 0);
-  }
 }

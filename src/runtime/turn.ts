@@ -15,7 +15,7 @@ import { AppError } from '../protocol/errors.ts';
 import type { Stream } from '../protocol/envelope.ts';
 import { eventMessage, statePatch, stateSnapshot } from '../protocol/messages.ts';
 import type { StoredOutcome } from '../storage/contract.ts';
-import type { Activation } from './activation.ts';
+import { type Activation, droppedMeanwhile } from './activation.ts';
 import { allowSubscription, runMiddleware, validateInput } from './admission.ts';
 import type { Answers } from './answers.ts';
 import type { Batch } from './batch.ts';
@@ -232,12 +232,5 @@ const readOnly = new AppError('READ_ONLY', 'The store cannot be written now; not
 
 /** An actor that was dropped while its turn waited: its state is not the true one any more. */
 function refuseDead(activation: Activation): void {
-  if (activation.status !== 'dead') return;
-  throw new AppError(
-    'UNKNOWN',
-    'The actor was loaded again from disk while the call ran; repeat it with the same key',
-    {
-      retryAfterMs: 1000,
-    },
-  );
+  if (activation.status === 'dead') throw droppedMeanwhile();
 }
