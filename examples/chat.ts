@@ -3,9 +3,9 @@
  *
  *     npx fermata serve examples/chat.ts --dev
  *
- * Then open http://127.0.0.1:8080/ in two tabs. Messages survive a kill -9; presence does not, and should not.
+ * Then open http://127.0.0.1:8080/ in two tabs. Messages survive a kill -9; ghosts do not.
  */
-import { actor, createApp } from 'fermata';
+import { actor, createApp, presence } from 'fermata';
 import { z } from 'zod';
 
 const messagesMax = 200;
@@ -15,9 +15,15 @@ const message = z.object({ from: z.string(), text: z.string(), at: z.number() })
 export const chat = actor({
   state: z.object({
     messages: z.array(message).default([]),
-    /** One entry per connection: the same person may have two tabs open. */
-    online: z.array(z.object({ id: z.string(), name: z.string() })).default([]),
+    /** By client: the same person may have two tabs open. */
+    online: z.record(z.string(), z.object({ name: z.string() })).default({}),
   }),
+
+  // Who leaves is struck off, also after a crash: nobody has said goodbye then, and still there are no ghosts.
+  ...presence('online', ({ clientId, userId }) => ({ name: userId ?? clientId })),
+
+  // Whoever was away for a moment gets the messages that were sent meanwhile.
+  history: { events: messagesMax },
 
   events: { message },
 
@@ -31,17 +37,6 @@ export const chat = actor({
         emit('message', sent).broadcast();
       },
     },
-  },
-
-  // After a crash nobody has said goodbye, so whoever is not connected now is a ghost.
-  onActivate({ state, clients }) {
-    state.online = state.online.filter(({ id }) => clients.has(id));
-  },
-  onConnect({ state, clientId, userId }) {
-    state.online.push({ id: clientId, name: userId ?? clientId });
-  },
-  onDisconnect({ state, clientId }) {
-    state.online = state.online.filter(({ id }) => id !== clientId);
   },
 });
 

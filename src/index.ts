@@ -4,6 +4,7 @@
 export { actor } from './actor/actor.ts';
 export { createApp } from './actor/app.ts';
 export { middleware } from './actor/middleware.ts';
+export { presence } from './actor/presence.ts';
 export { AppError } from './protocol/errors.ts';
 
 export type { ActorOptions, DefineActor, MethodOptions } from './actor/actor.ts';
@@ -30,5 +31,6 @@ export type {
   StateOf,
 } from './actor/infer.ts';
 export type { ExtendedCtx, Middleware } from './actor/middleware.ts';
+export type { PresenceHooks, PresentClient } from './actor/presence.ts';
 export type { InferInput, InferOutput, StandardSchemaV1 } from './actor/schema.ts';
 export type { AppErrorOptions, ErrorCode, Outcome } from './protocol/errors.ts';

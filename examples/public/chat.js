@@ -160,14 +160,14 @@ function follows(message, previous) {
 
 function showOnline(online) {
   const { clientId } = client.connection;
-  const own = online.find(({ id }) => id === clientId);
+  const own = online[clientId];
   if (own !== undefined && !mine.has(own.name)) {
     mine.add(own.name);
     sessionStorage.setItem('fermata-chat-names', JSON.stringify([...mine].slice(-20)));
   }
   // One line per person, however many tabs they have open.
   const people = new Map();
-  for (const { name } of online) people.set(name, (people.get(name) ?? 0) + 1);
+  for (const { name } of Object.values(online)) people.set(name, (people.get(name) ?? 0) + 1);
   const lines = [...people].map(([name, tabs]) => {
     const notes = [name === own?.name ? 'you' : '', tabs > 1 ? `${tabs} tabs` : ''].filter((note) => note !== '');
     const parts = notes.length > 0 ? [make('span', { className: 'note', textContent: notes.join(', ') })] : [];

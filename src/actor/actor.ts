@@ -15,6 +15,7 @@ import type { ActorDefinition, AnyMiddleware, Caller, Durability } from './defin
 import type { Actor, ClientEvents, ClientMethods, HandlerInput } from './infer.ts';
 import {
   checkEvents,
+  checkHistory,
   checkMethods,
   checkSchema,
   checkVersion,
@@ -48,15 +49,23 @@ export interface ActorOptions<State extends StateSchema, Events, Inputs, Results
   readonly migrate?: (state: unknown, fromVersion: number) => InferInput<State> | Promise<InferInput<State>>;
   /** What an acknowledged call survives; `durable` by default. */
   readonly durability?: Durability;
+  /**
+   * Keeps the last `events` events of each actor (and at most 1 MiB of them), with their turn's commit: a client that was
+   * away gets what it missed, once and in order. Without it an event reaches who is there. Not for `memory` actors.
+   */
+  readonly history?: { readonly events: number };
   /** May this caller see state and events? Only `true` lets it. Without it, middleware decides. */
   readonly authorize?: (caller: Caller) => boolean | Promise<boolean>;
   /** Before the first call after the actor came into memory. Also the place to tidy up after a crash. */
   readonly onActivate?: (context: ActorContext<InferOutput<State>, Events>) => unknown;
   /** Before the actor leaves memory. Not called when the process dies. */
   readonly onDeactivate?: (context: ActorContext<InferOutput<State>, Events>) => unknown;
-  /** When a client calls or subscribes for the first time on its connection. */
+  /** When a client calls or subscribes for the first time in its session. */
   readonly onConnect?: (context: ConnectionContext<InferOutput<State>, Events>) => unknown;
-  /** When that client's connection has ended. Not called when the process dies. */
+  /**
+   * When that client's session has ended: it left, or its connection was lost for longer than the grace. Exactly once for
+   * each `onConnect`; after a crash of the process it runs when the actor is next in memory, before any call.
+   */
   readonly onDisconnect?: (context: ConnectionContext<InferOutput<State>, Events>) => unknown;
 }
 
@@ -78,6 +87,7 @@ const optionNames = [
   'version',
   'migrate',
   'durability',
+  'history',
   'authorize',
   'onActivate',
   'onDeactivate',
@@ -98,12 +108,14 @@ export function defineActor(options: unknown, middleware: readonly AnyMiddleware
       'actor(): "migrate" needs "version" 2 or more: raise the version when the shape of the state changes',
     );
   }
+  const durability = durabilityOf(options.durability);
   return Object.freeze<ActorDefinition>({
     kind: 'fermata.actor',
     state,
     version,
     migrate,
-    durability: durabilityOf(options.durability),
+    durability,
+    historyEventsMax: checkHistory(options.history, durability),
     methods: checkMethods(options.methods),
     events: checkEvents(options.events),
     middleware,

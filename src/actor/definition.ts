@@ -94,6 +94,8 @@ export interface ActorDefinition {
   readonly methods: ReadonlyMap<string, MethodDefinition>;
   readonly events: ReadonlyMap<string, StandardSchemaV1>;
   readonly middleware: readonly AnyMiddleware[];
+  /** Events of an actor that are kept for clients who come back; 0 keeps none. */
+  readonly historyEventsMax: number;
   /** May this caller see state and events? Only `true` lets it. Without it, middleware decides with `kind: 'subscribe'`. */
   readonly authorize: ((caller: Caller) => unknown) | undefined;
   readonly onActivate: AnyHandler | undefined;

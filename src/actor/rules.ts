@@ -79,6 +79,31 @@ export function durabilityOf(value: unknown): Durability {
   );
 }
 
+const historyEventsMost = 100_000;
+
+/** How many events to keep; 0 without the option. */
+export function checkHistory(value: unknown, durability: Durability): number {
+  if (value === undefined) return 0;
+  if (!isPlainObject(value)) {
+    throw new DefinitionError(
+      `actor(): "history" must be an object, such as { events: 100 }, not ${describeValue(value)}`,
+    );
+  }
+  refuseUnknownOptions('actor(): history', value, ['events']);
+  const { events } = value;
+  if (!Number.isSafeInteger(events) || (events as number) < 1 || (events as number) > historyEventsMost) {
+    throw new DefinitionError(
+      `actor(): "history.events" must be a whole number from 1 to ${historyEventsMost}, not ${describeValue(events)}`,
+    );
+  }
+  if (durability === 'memory') {
+    throw new DefinitionError(
+      'actor(): "history" needs an actor that is stored: take "durability" durable or process, or leave "history" out',
+    );
+  }
+  return events as number;
+}
+
 type FunctionOption = 'migrate' | 'authorize' | 'onActivate' | 'onDeactivate' | 'onConnect' | 'onDisconnect';
 
 /** A function that may be left out. What it takes and returns is the compiler's affair. */

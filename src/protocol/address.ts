@@ -42,6 +42,14 @@ export function keyProblem(value: unknown): string | undefined {
   return textProblem(value, 'key', keyCharsMax);
 }
 
+const numberedPattern = /^([A-Za-z0-9_-]{8,64}):([1-9]\d{0,14})$/;
+
+/** A key `<client>:<n>` of a client that numbers its calls; undefined for any other key. */
+export function parseNumberedKey(key: string): { readonly client: string; readonly n: number } | undefined {
+  const parts = numberedPattern.exec(key);
+  return parts === null ? undefined : { client: parts[1]!, n: Number(parts[2]) };
+}
+
 function textProblem(value: unknown, what: string, charsMax: number): string | undefined {
   if (typeof value !== 'string') return `${what} must be a string`;
   if (value.length === 0) return `${what} must not be empty`;

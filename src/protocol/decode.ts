@@ -6,10 +6,11 @@
  * no value with an own `__proto__` key leaves here · an rpc whose id can be read is always answered, never dropped.
  * Which actors and methods exist is not known here: legal names pass, illegal ones are unknown by definition.
  */
-import { actorIdProblem, isName, keyProblem } from './address.ts';
+import { actorIdProblem, isName, keyProblem, parseNumberedKey } from './address.ts';
 import type { Stream } from './envelope.ts';
 import { AppError, type ErrorBody, type ErrorCode } from './errors.ts';
-import { callIdCharsMax } from './limits.ts';
+import { callIdCharsMax, epochCharsMax } from './limits.ts';
+import type { StreamPosition } from './messages.ts';
 import { parseJson, shallowCopy } from './safe-json.ts';
 
 /** What a client put into `id`, for the answer; null when it is neither text nor number. */
@@ -25,6 +26,8 @@ export type ClientFrame =
       readonly input: unknown;
       /** '' without. */
       readonly key: string;
+      /** -1 when the client does not number its calls. */
+      readonly ack: number;
       /** 0 without. */
       readonly deadlineMs: number;
     }
@@ -35,7 +38,9 @@ export type ClientFrame =
       readonly stream: Stream;
       readonly actor: string;
       readonly actorId: string;
+      readonly since: StreamPosition | undefined;
     }
+  | { readonly kind: 'hello'; readonly resumeToken: string }
   | { readonly kind: 'auth'; readonly token: string }
   | { readonly kind: 'ping' }
   /** An unknown type: newer clients may send more than this server knows. */
@@ -69,6 +74,8 @@ export function decodeFrame(text: string, depthMax: number): ClientFrame {
       return decodeSubscription(message, message['type'], true, 'event');
     case 'event:unsub':
       return decodeSubscription(message, message['type'], false, 'event');
+    case 'hello':
+      return decodeHello(message);
     case 'auth':
       return decodeAuth(message);
     case 'ping':
@@ -85,7 +92,7 @@ function isObject(value: unknown): value is JsonObject {
 }
 
 function decodeRpc(message: JsonObject): ClientFrame {
-  const { id, actor, actorId, method, key, deadlineMs } = message;
+  const { id, actor, actorId, method, key, ack, deadlineMs } = message;
   if (typeof id !== 'string') return refuse(message, 'MALFORMED', 'id must be a string');
   if (id.length > callIdCharsMax) {
     return refuse(message, 'MALFORMED', `id must have at most ${callIdCharsMax} characters, this one has ${id.length}`);
@@ -94,6 +101,8 @@ function decodeRpc(message: JsonObject): ClientFrame {
   if (problem !== undefined) return refuse(message, problem.code, problem.message);
   const wrongKey = key === undefined ? undefined : keyProblem(key);
   if (wrongKey !== undefined) return refuse(message, 'MALFORMED', wrongKey);
+  const wrongAck = ack === undefined ? undefined : ackProblem(key, ack);
+  if (wrongAck !== undefined) return refuse(message, 'MALFORMED', wrongAck);
   if (deadlineMs !== undefined && !(Number.isFinite(deadlineMs) && Number(deadlineMs) > 0)) {
     return refuse(message, 'MALFORMED', 'deadlineMs must be a number above 0');
   }
@@ -105,6 +114,7 @@ function decodeRpc(message: JsonObject): ClientFrame {
     method: method as string,
     input: message['input'],
     key: key === undefined ? '' : (key as string),
+    ack: ack === undefined ? -1 : (ack as number),
     deadlineMs: deadlineMs === undefined ? 0 : Math.min(Math.ceil(deadlineMs as number), deadlineMsMax),
   };
 }
@@ -116,7 +126,39 @@ function decodeSubscription(message: JsonObject, type: string, on: boolean, stre
   const { actor, actorId } = message;
   const problem = actorProblem(actor, actorId);
   if (problem !== undefined) return refuse(message, problem.code, problem.message);
-  return { kind: 'subscription', type, on, stream, actor: actor as string, actorId: actorId as string };
+  const since = on ? positionOf(message['since']) : undefined;
+  if (since === null) {
+    return refuse(message, 'MALFORMED', 'since must be {"epoch": text, "seq": whole number of 0 or more}');
+  }
+  return { kind: 'subscription', type, on, stream, actor: actor as string, actorId: actorId as string, since };
+}
+
+/** Undefined when there is none, null when it is wrong. */
+function positionOf(since: unknown): StreamPosition | undefined | null {
+  if (since === undefined) return undefined;
+  if (!isObject(since)) return null;
+  const { epoch, seq } = since;
+  if (typeof epoch !== 'string' || epoch.length > epochCharsMax || !isCount(seq)) return null;
+  return { epoch, seq };
+}
+
+function decodeHello(message: JsonObject): ClientFrame {
+  const { resumeToken } = message;
+  return typeof resumeToken === 'string'
+    ? { kind: 'hello', resumeToken }
+    : refuse(message, 'MALFORMED', 'resumeToken must be a string');
+}
+
+/** What is wrong with the numbering of a call. */
+function ackProblem(key: unknown, ack: unknown): string | undefined {
+  if (!isCount(ack)) return 'ack must be a whole number of 0 or more';
+  const numbered = typeof key === 'string' ? parseNumberedKey(key) : undefined;
+  if (numbered === undefined) return 'with ack, key must be "<client>:<n>": 8 to 64 of A-Z a-z 0-9 _ -, and a number';
+  return numbered.n > ack ? undefined : `the call is numbered ${numbered.n}, and ack ${ack} says that it has ended`;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function decodeAuth(message: JsonObject): ClientFrame {

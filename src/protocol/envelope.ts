@@ -14,26 +14,47 @@ import { quote } from './json-text.ts';
 /** Who is calling, from the verified token. Sent once per session and shard. */
 export interface SessionInfo {
   readonly tenant: string;
+  /** Unique for ever; the same across the connections and gateways of one client. '' for `http`. */
+  readonly sessionId: string;
   readonly clientId: string;
   /** The token's subject; null without authentication (development only). */
   readonly userId: string | null;
   readonly claims: Readonly<Record<string, unknown>>;
   /** `http`: calls without a connection behind them; they join no actor's `clients`. */
   readonly kind: 'ws' | 'http';
+  /** Did the client ask for `fermata.v1`? Others get frames of the base set only. */
+  readonly additions: boolean;
 }
 
-export const inboundOp = { open: 0, end: 1, call: 2, subscribe: 3, unsubscribe: 4, read: 5 } as const;
+export const inboundOp = {
+  open: 0,
+  end: 1,
+  call: 2,
+  subscribe: 3,
+  unsubscribe: 4,
+  read: 5,
+  detach: 6,
+  present: 7,
+} as const;
 
 /** What a subscription is about. */
 export type Stream = 'state' | 'event';
 
 /**
  * session: number given by the gateway, unique for its life · call: number given by the gateway, answered exactly once ·
- * key: '' without · deadlineMs: 0 without · input: absent when the client sent none.
+ * key: '' without · ack: -1 when the key is not `<client>:<n>` of a client that numbers its calls · deadlineMs: 0 without ·
+ * input: absent when the client sent none · epoch, seq: the position that a subscriber was at, absent when it starts.
+ *
+ * `open` with a sessionId that is known under another number takes that session over: the client came back through
+ * another gateway · `detach`: its connection is lost; it stays connected to its actors and subscribes anew when it is back ·
+ * `present`: these are all sessions of this gateway; others that the shard knows of it have ended. Sent by a gateway that
+ * starts, and to a shard that was started anew.
  */
 export type Inbound =
   | readonly [op: typeof inboundOp.open, session: number, info: SessionInfo]
   | readonly [op: typeof inboundOp.end, session: number]
+  | readonly [op: typeof inboundOp.detach, session: number]
+  | readonly [op: typeof inboundOp.present, none: 0, sessions: readonly number[]]
   | readonly [
       op: typeof inboundOp.call,
       session: number,
@@ -42,10 +63,19 @@ export type Inbound =
       id: string,
       method: string,
       key: string,
+      ack: number,
       deadlineMs: number,
       input?: unknown,
     ]
-  | readonly [op: typeof inboundOp.subscribe, session: number, type: string, id: string, stream: Stream]
+  | readonly [
+      op: typeof inboundOp.subscribe,
+      session: number,
+      type: string,
+      id: string,
+      stream: Stream,
+      epoch?: string,
+      seq?: number,
+    ]
   | readonly [op: typeof inboundOp.unsubscribe, session: number, type: string, id: string, stream: Stream]
   | readonly [op: typeof inboundOp.read, session: number, call: number, type: string, id: string];
 
@@ -66,10 +96,11 @@ export class InboundFrame {
     id: string,
     method: string,
     key: string,
+    ack: number,
     deadlineMs: number,
     input: unknown,
   ): void {
-    const head = `[2,${session},${call},"${type}",${quote(id)},"${method}",${quote(key)},${deadlineMs}`;
+    const head = `[2,${session},${call},"${type}",${quote(id)},"${method}",${quote(key)},${ack},${deadlineMs}`;
     this.#push(input === undefined ? `${head}]` : `${head},${JSON.stringify(input)}]`);
   }
 

@@ -51,15 +51,24 @@ type Container = Record<string, unknown> | unknown[];
 
 function apply(root: Container | object, segments: string[], patch: JsonPatchOp, own: Set<object>): void {
   let container = root as Container;
-  for (const segment of segments.slice(0, -1)) {
+  const last = segments.pop()!;
+  for (const [depth, segment] of segments.entries()) {
     const child = read(container, segment, patch.path);
     if (typeof child !== 'object' || child === null)
       throw new PatchError(`path "${patch.path}" leads through a plain value`);
-    container = own.has(child) ? (child as Container) : write(container, segment, copy(child as Container, own));
+    if (own.has(child)) container = child as Container;
+    else if (patch.op === 'add' && depth === segments.length - 1 && isEnd(child, last)) {
+      // One item longer at once: a copy that grows afterwards is copied twice.
+      write(container, segment, owned(child.concat([patch.value]), own));
+      return;
+    } else container = write(container, segment, owned(copyOf(child as Container), own));
   }
-  const last = segments.at(-1)!;
   if (Array.isArray(container)) applyToArray(container, last, patch);
   else applyToObject(container, last, patch);
+}
+
+function isEnd(target: object, segment: string): target is unknown[] {
+  return Array.isArray(target) && (segment === '-' || segment === String(target.length));
 }
 
 function applyToArray(array: unknown[], segment: string, patch: JsonPatchOp): void {
@@ -91,10 +100,13 @@ function write(container: Container, segment: string, child: Container): Contain
   return child;
 }
 
-function copy(source: Container, own: Set<object>): Container {
-  const target: Container = Array.isArray(source) ? source.slice() : { ...source };
-  own.add(target);
-  return target;
+function copyOf(source: Container): Container {
+  return Array.isArray(source) ? source.slice() : { ...source };
+}
+
+function owned(made: Container, own: Set<object>): Container {
+  own.add(made);
+  return made;
 }
 
 function indexOf(segment: string, path: string): number {

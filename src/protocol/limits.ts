@@ -60,6 +60,15 @@ export const defaultLimits = {
   outcomeMs: 24 * 60 * 60 * 1000,
   /** Outcomes of one actor held in memory; older ones are looked up in the tenant file. */
   outcomesInMemoryMax: 4096,
+  /** Milliseconds for which a session waits for its client after the connection was lost. Until then presence does not flicker. */
+  sessionGraceMs: 60_000,
+  /** Sessions without a connection that one gateway thread keeps; past it the oldest end early. */
+  detachedSessionsMax: 16_384,
+  /** Milliseconds for which the record of an ended session is kept in its tenant's file. */
+  sessionRecordMs: 24 * 60 * 60 * 1000,
+  /** Turns and bytes of patches that an actor with subscribers keeps, so that a client can resume; past them it gets a snapshot. */
+  historyTurnsMax: 1000,
+  historyBytesMax: 1024 * 1024,
   /** Verified HTTP tokens that one gateway remembers, each until it expires. */
   httpPrincipalsMax: 1000,
 };
@@ -70,6 +79,8 @@ export type Limits = typeof defaultLimits;
 export const actorIdCharsMax = 256;
 export const keyCharsMax = 256;
 export const callIdCharsMax = 256;
+/** Characters of a stream's epoch. */
+export const epochCharsMax = 64;
 /** Hash slots that actors are spread over; a power of two far above any thread count. Part of no file format. */
 export const partitions = 1024;
 

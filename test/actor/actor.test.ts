@@ -52,6 +52,21 @@ describe('actor()', () => {
     expect(actor({ state, methods: {}, version: 2 }).migrate).toBeUndefined();
   });
 
+  test('keeps as many events as it is told, and refuses a history that means nothing', () => {
+    expect(actor({ state, methods: {} }).historyEventsMax).toBe(0);
+    expect(actor({ state, methods: {}, history: { events: 5 } }).historyEventsMax).toBe(5);
+    const wrong: [unknown, string][] = [
+      [5, '"history" must be an object, such as { events: 100 }, not 5'],
+      [{ events: 0 }, '"history.events" must be a whole number from 1 to 100000, not 0'],
+      [{}, '"history.events" must be a whole number from 1 to 100000, not undefined'],
+      [{ event: 5 }, 'unknown option "event"; did you mean "events"?'],
+    ];
+    for (const [history, message] of wrong) expect(refusal({ state, methods: {}, history })).toContain(message);
+    expect(refusal({ state, methods: {}, history: { events: 5 }, durability: 'memory' })).toContain(
+      '"history" needs an actor that is stored',
+    );
+  });
+
   test('never changes again', () => {
     const fixed = actor({ state, methods: { get: { handler } } });
     expect(Object.isFrozen(fixed)).toBe(true);

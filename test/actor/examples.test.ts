@@ -88,16 +88,6 @@ describe('the chat', () => {
     run(chat, 'onConnect', { state, clientId: 'b', userId: 'ann' });
     run(chat, 'onConnect', { state, clientId: 'c' });
     run(chat, 'onDisconnect', { state, clientId: 'a', userId: 'ann' });
-    expect(state.online).toEqual([
-      { id: 'b', name: 'ann' },
-      { id: 'c', name: 'c' },
-    ]);
-  });
-
-  test('drops the ghosts of a crash when it comes into memory', () => {
-    const state = firstState(chat);
-    for (const clientId of ['ghost', 'here']) run(chat, 'onConnect', { state, clientId });
-    run(chat, 'onActivate', { state, clients: ['here'] });
-    expect(state.online).toEqual([{ id: 'here', name: 'here' }]);
+    expect(state.online).toEqual({ b: { name: 'ann' }, c: { name: 'c' } });
   });
 });

@@ -9,7 +9,13 @@ import { eventually } from '../support/wait.ts';
 
 interface Room {
   readonly messages: readonly { from: string; text: string; at: number }[];
-  readonly online: readonly { id: string; name: string }[];
+  readonly online: Readonly<Record<string, { name: string }>>;
+}
+
+function namesIn({ online }: Pick<Room, 'online'>): string[] {
+  return Object.values(online)
+    .map(({ name }) => name)
+    .sort();
 }
 
 let stage = new Stage();
@@ -33,14 +39,15 @@ test('two people chat in a room, one with each kind of client', async () => {
     const room = bob.chat('lobby');
     room.on('message', ({ from, text }) => heard.push(`${from}: ${text}`));
     room.state.subscribe(() => undefined);
-    await eventually('both are online', () => room.state.get()?.online.length === 2);
+    await eventually('both are online', () => Object.keys(room.state.get()?.online ?? {}).length === 2);
 
     await ada.rpc('chat', 'lobby', 'sendMessage', { text: 'hello' });
     await room.sendMessage({ text: 'hi ada' });
     await eventually('both messages were heard', () => heard.length === 2);
     expect(heard).toEqual(['ada: hello', 'bob: hi ada']);
-    const events = ada.frames.filter(({ type }) => type === 'event').map((frame) => frame['payload']);
-    expect(events).toEqual([
+    const events = () => ada.frames.filter(({ type }) => type === 'event').map((frame) => frame['payload']);
+    await eventually('ada heard both as well', () => events().length === 2);
+    expect(events()).toEqual([
       { from: 'ada', text: 'hello', at: expect.any(Number) },
       { from: 'bob', text: 'hi ada', at: expect.any(Number) },
     ]);
@@ -58,14 +65,14 @@ test('after a kill -9 every acknowledged message is there, and nobody who is not
     for (const ghost of ghosts) await ghost.rpc('chat', 'lobby', 'sendMessage', { text: `boo ${n}` });
   }
   const full = (await ghosts[0]!.subscribe('chat', 'lobby')) as Room;
-  expect(full.online.map(({ name }) => name).sort()).toEqual(['gil', 'gus']);
+  expect(namesIn(full)).toEqual(['gil', 'gus']);
   await before.kill9();
 
   const after = await stage.serve({ app: 'examples/chat.ts', dataDir: before.dataDir });
   const ada = await stage.connect(after, { sub: 'ada' });
   const room = (await ada.subscribe('chat', 'lobby')) as Room;
   expect(room.messages).toEqual(full.messages);
-  expect(room.online).toEqual([{ id: ada.clientId, name: 'ada' }]);
+  expect(room.online).toEqual({ [ada.clientId]: { name: 'ada' } });
 });
 
 test('a client whose server was killed finds back, with its subscriptions, to the new one', async () => {
@@ -83,13 +90,8 @@ test('a client whose server was killed finds back, with its subscriptions, to th
     await ada.rpc('chat', 'lobby', 'sendMessage', { text: 'after' });
     await eventually('both messages are seen', () => room.state.get()?.messages.length === 2, 20_000);
     expect(room.state.get()?.messages.map(({ text }) => text)).toEqual(['before', 'after']);
-    await eventually('each is online once', () => room.state.get()?.online.length === 2);
-    expect(
-      room.state
-        .get()
-        ?.online.map(({ name }) => name)
-        .sort(),
-    ).toEqual(['ada', 'bob']);
+    await eventually('each is online once', () => Object.keys(room.state.get()?.online ?? {}).length === 2);
+    expect(namesIn(room.state.get()!)).toEqual(['ada', 'bob']);
   } finally {
     bob.connection.close();
   }

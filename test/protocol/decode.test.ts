@@ -17,9 +17,10 @@ describe('decodeFrame', () => {
       method: 'add',
       input: { amount: 2 },
       key: 'k',
+      ack: -1,
       deadlineMs: 11,
     });
-    expect(decode(rpc)).toMatchObject({ kind: 'rpc', input: undefined, key: '', deadlineMs: 0 });
+    expect(decode(rpc)).toMatchObject({ kind: 'rpc', input: undefined, key: '', ack: -1, deadlineMs: 0 });
     expect(decode({ ...rpc, deadlineMs: 1e300 })).toMatchObject({ deadlineMs: 2 ** 31 - 1 });
   });
 
@@ -36,16 +37,59 @@ describe('decodeFrame', () => {
       stream,
       actor: 'chat',
       actorId: 'r/1',
+      since: undefined,
     });
   });
 
   it('reads auth and ping, and ignores what it does not know', () => {
     expect(decode({ type: 'auth', token: 't' })).toEqual({ kind: 'auth', token: 't' });
     expect(decode({ type: 'ping', more: 1 })).toEqual({ kind: 'ping' });
-    for (const other of [{ type: 'hello' }, { type: 5 }, {}, { type: 'toString' }]) {
+    for (const other of [{ type: 'hi' }, { type: 5 }, {}, { type: 'toString' }]) {
       expect(decode(other)).toEqual({ kind: 'ignored' });
     }
     expect(decode({ type: 'auth' })).toMatchObject({ kind: 'refused', re: { type: 'auth' } });
+  });
+
+  it('reads hello, and refuses one without its token', () => {
+    expect(decode({ type: 'hello', resumeToken: 't' })).toEqual({ kind: 'hello', resumeToken: 't' });
+    expect(decode({ type: 'hello' })).toMatchObject({ kind: 'refused', re: { type: 'hello' } });
+  });
+
+  it('reads the number of a call and what its client has the outcomes of', () => {
+    expect(decode({ ...rpc, key: 'client-1:7', ack: 6 })).toMatchObject({ kind: 'rpc', key: 'client-1:7', ack: 6 });
+    expect(decode({ ...rpc, key: 'client-1:7', ack: 0 })).toMatchObject({ kind: 'rpc', ack: 0 });
+    expect(decode({ ...rpc, key: 'client-1:7' })).toMatchObject({ kind: 'rpc', ack: -1 });
+  });
+
+  it.each([
+    ['client-1:7', 7],
+    ['client-1:7', 8],
+    ['client-1:7', -1],
+    ['client-1:7', 0.5],
+    ['client-1:7', '6'],
+    ['client-1:0', 0],
+    ['client-1:07', 1],
+    ['short:7', 1],
+    ['any key', 1],
+    [undefined, 1],
+  ])('refuses the number of a call: key %s, ack %s', (key, ack) => {
+    expect(decode({ ...rpc, key, ack })).toMatchObject({ kind: 'refused-rpc', id: 'r1', error: { code: 'MALFORMED' } });
+  });
+
+  it('reads where a subscriber was, and ignores it where one leaves', () => {
+    const since = { epoch: 'e1', seq: 4 };
+    expect(decode({ type: 'state:sub', actor: 'chat', actorId: 'r', since: { ...since, more: 1 } })).toMatchObject({
+      since,
+    });
+    expect(decode({ type: 'event:unsub', actor: 'chat', actorId: 'r', since: 5 })).toMatchObject({ since: undefined });
+    for (const wrong of [null, 4, [], { epoch: 'e1' }, { seq: 1 }, { epoch: 'e1', seq: -1 }, { epoch: 5, seq: 1 }]) {
+      expect(decode({ type: 'event:sub', actor: 'chat', actorId: 'r', since: wrong })).toMatchObject({
+        kind: 'refused',
+        re: { type: 'event:sub', actor: 'chat', actorId: 'r' },
+      });
+    }
+    const long = { epoch: 'e'.repeat(65), seq: 1 };
+    expect(decode({ type: 'event:sub', actor: 'chat', actorId: 'r', since: long })).toMatchObject({ kind: 'refused' });
   });
 
   it.each(['', '{', '[]', 'null', '1', '"x"', '{"a":1}{}', '['.repeat(100)])('finds %s broken', (text) => {
@@ -86,7 +130,15 @@ describe('decodeFrame', () => {
     );
     const anything = fc.jsonValue();
     const fields = fc.record(
-      { id: anything, actor: anything, actorId: anything, method: anything, key: anything, deadlineMs: anything },
+      {
+        id: anything,
+        actor: anything,
+        actorId: anything,
+        method: anything,
+        key: anything,
+        ack: anything,
+        deadlineMs: anything,
+      },
       { requiredKeys: [] },
     );
     fc.assert(
