@@ -9,18 +9,20 @@ import { printable, readableAge, readableBytes, readableTable } from './readable
 type Inspect = typeof import('../storage/inspect.ts');
 
 const actorsMax = 10_000;
+const sessionsMax = 10_000;
 
 /** What can be looked at, and the words each needs. */
 const views = {
   tenants: { words: [], show: showTenants },
   actors: { words: ['<tenant>'], show: showActors },
   actor: { words: ['<tenant>', '<type>', '<id>'], show: showActor },
+  sessions: { words: ['<tenant>'], show: showSessions },
 } as const;
 
 export const inspectCommand: Command = {
   name: 'inspect',
-  usage: 'inspect [tenants | actors <tenant> | actor <tenant> <type> <id>]',
-  summary: 'Show what is stored: tenants, actors, one state.',
+  usage: 'inspect [tenants | actors <tenant> | actor <tenant> <type> <id> | sessions <tenant>]',
+  summary: 'Show what is stored: tenants, actors, one state, sessions.',
   about:
     'Reads the data directory and changes nothing. Shows what was acknowledged, also beside a running server and after a crash. ' +
     'Put -- in front of ids that begin with a dash.',
@@ -28,6 +30,7 @@ export const inspectCommand: Command = {
     ['fermata inspect', 'All tenants.'],
     ['fermata inspect actors acme', 'The actors of one.'],
     ['fermata inspect actor acme counter c1', 'One actor with its state.'],
+    ['fermata inspect sessions acme', 'Who is connected, and who was.'],
     ['fermata inspect actor acme counter c1 --json', 'For scripts.'],
   ],
   positionalsMax: 4,
@@ -105,10 +108,28 @@ function showActor(inspect: Inspect, dataDir: string, [tenant = '', type = '', i
     ['size', readableBytes(detail.bytes)],
     ['written', age(detail)],
     ['stored outcomes', String(detail.outcomes)],
+    ['visitors', String(detail.visitors)],
   ] as const;
   const lines = facts.map(([label, value]) => `${label.padEnd(16)} ${value}`);
   const body = state === undefined ? 'no state was stored' : printable(JSON.stringify(state, null, 2));
   return { json: { tenant, ...detail, state: state ?? null }, text: [...lines, '', body].join('\n') };
+}
+
+/** The newest first. Who asks for a table is told what a table can say; --json has all of each record. */
+function showSessions(inspect: Inspect, dataDir: string, [tenant = '']: readonly string[]): Shown {
+  const sessions = inspect.listSessions(dataDir, tenant, sessionsMax);
+  if (sessions.length === 0) return { json: [], text: `tenant ${tenant} has no sessions on record` };
+  const nowMs = Date.now();
+  const rows = sessions.map((row) => [
+    printable(row.clientId),
+    printable(row.userId ?? ''),
+    row.status,
+    row.reason,
+    readableAge(nowMs - row.connectedMs),
+    readableAge(nowMs - row.seenMs),
+  ]);
+  const table = readableTable(['client', 'user', 'status', 'reason', 'connected', 'last seen'], rows);
+  return { json: sessions, text: sessions.length < sessionsMax ? table : `${table}\n… the newest ${sessionsMax}` };
 }
 
 /** The last column has a name only when something stands in it. */

@@ -1,8 +1,9 @@
 /**
- * Journal entries as text. A row's body is entries joined by line feeds; an entry is four fields joined by tabs:
+ * Journal entries as text. A row's body is entries joined by line feeds; an entry is four or five fields joined by tabs:
  *
- *     crc32, 8 hex digits · header `["tenant","type","id",seq,version,"kind"]` · state or patches · call
+ *     crc32, 8 hex digits · header `["tenant","type","id",seq,version,"kind"]` · state or patches · call · trail
  *     call: empty, or `["key","args","ok","result as JSON text",atMs]`, or `["key","args","error",{error body},atMs]`
+ *     trail: left out with its tab when there is none, as in every entry of the first format; else see trail-text.ts
  *
  * JSON text never holds a raw tab or line feed, so that fields and entries are found without parsing them. The CRC covers
  * everything after it. Writing is string concatenation and one CRC, because every call passes here; reading the header
@@ -12,8 +13,10 @@
 import { strict as assert } from 'node:assert';
 import { crc32 } from 'node:zlib';
 import type { Address } from '../protocol/address.ts';
-import type { ErrorBody } from '../protocol/errors.ts';
 import type { CallRecord, JournalEntry } from './contract.ts';
+import { decodeOutcome, encodeOutcome } from './outcome-text.ts';
+import { quoted } from './quoted.ts';
+import { decodeTrail, encodeTrail } from './trail-text.ts';
 
 export type ChangeKind = 'none' | 'state' | 'patches';
 
@@ -27,6 +30,8 @@ export interface EntryParts {
   readonly payload: string;
   /** The call's field, '' without one. */
   readonly call: string;
+  /** The trail's field, '' without one. */
+  readonly trail: string;
 }
 
 export type DecodedEntry =
@@ -41,9 +46,18 @@ export function encodeEntries(entries: readonly JournalEntry[]): string {
   return body;
 }
 
-export function encodeEntry({ address, seq, version, change, call }: JournalEntry): string {
+export function encodeEntry({ address, seq, version, change, call, trail }: JournalEntry): string {
   const payload = change.kind === 'none' ? '' : change.text;
-  return encodeParts(address, seq, version, change.kind, payload, call === undefined ? '' : encodeCall(call));
+  const callText = call === undefined ? '' : encodeCall(call);
+  return encodeParts(
+    address,
+    seq,
+    version,
+    change.kind,
+    payload,
+    callText,
+    trail === undefined ? '' : encodeTrail(trail),
+  );
 }
 
 export function encodeParts(
@@ -53,22 +67,16 @@ export function encodeParts(
   kind: ChangeKind,
   payload: string,
   call: string,
+  trail: string,
 ): string {
   assert(!payload.includes('\n') && !payload.includes('\t'), 'state and patches must be compact JSON text');
-  const text = `${headOf(address)}${seq},${version},"${kind}"]\t${payload}\t${call}`;
+  const end = trail === '' ? call : `${call}\t${trail}`;
+  const text = `${headOf(address)}${seq},${version},"${kind}"]\t${payload}\t${end}`;
   return `${hexOf(crc32(text))}\t${text}`;
 }
 
 export function encodeCall({ key, args, outcome, atMs }: CallRecord): string {
-  const end = outcome.kind === 'ok' ? `"ok",${quoted(outcome.result)}` : `"error",${JSON.stringify(outcome.error)}`;
-  return `[${quoted(key)},${quoted(args)},${end},${atMs}]`;
-}
-
-/** Text that needs no escaping, as most does: seeing that is three times as fast as JSON.stringify. */
-const plainPattern = /^[ !#-[\]-~]*$/;
-
-function quoted(text: string): string {
-  return plainPattern.test(text) ? `"${text}"` : JSON.stringify(text);
+  return `[${quoted(key)},${quoted(args)},${encodeOutcome(outcome)},${atMs}]`;
 }
 
 /**
@@ -87,12 +95,7 @@ export function callNameOfKey(key: string): string {
 
 export function decodeCall(call: string): CallRecord {
   const [key, args, kind, end, atMs] = JSON.parse(call) as [string, string, string, unknown, number];
-  return {
-    key,
-    args,
-    outcome: kind === 'ok' ? { kind, result: end as string } : { kind: 'error', error: end as ErrorBody },
-    atMs,
-  };
+  return { key, args, outcome: decodeOutcome(kind, end), atMs };
 }
 
 /**
@@ -103,6 +106,7 @@ export function readParts(text: string): EntryParts {
   const header = text.indexOf('\t') + 1;
   const payload = text.indexOf('\t', header) + 1;
   const call = text.indexOf('\t', payload) + 1;
+  const trail = text.indexOf('\t', call) + 1;
   // From the end, because ids may hold what stands between the fields: "kind"], version, seq.
   const kindAt = text.lastIndexOf(',', payload - 2);
   const versionAt = text.lastIndexOf(',', kindAt - 1);
@@ -116,7 +120,8 @@ export function readParts(text: string): EntryParts {
     version: numberAt(text, versionAt + 1, kindAt),
     kind,
     payload: text.slice(payload, call - 1),
-    call: text.slice(call),
+    call: trail < 1 ? text.slice(call) : text.slice(call, trail - 1),
+    trail: trail < 1 ? '' : text.slice(trail),
   };
 }
 
@@ -126,11 +131,17 @@ export function decodeEntries(body: string): DecodedEntry[] {
 
 export function decodeEntry(text: string): DecodedEntry {
   if (!crcHolds(text)) return { kind: 'corrupt', text, address: guessAddress(text) };
-  const { address, seq, version, kind, payload, call } = readParts(text);
-  const change = kind === 'none' ? { kind } : { kind, text: payload };
+  const { address, seq, version, kind, payload, call, trail } = readParts(text);
   return {
     kind: 'entry',
-    entry: { address, seq, version, change, call: call === '' ? undefined : decodeCall(call) },
+    entry: {
+      address,
+      seq,
+      version,
+      change: kind === 'none' ? { kind } : { kind, text: payload },
+      call: call === '' ? undefined : decodeCall(call),
+      trail: trail === '' ? undefined : decodeTrail(trail),
+    },
   };
 }
 

@@ -8,11 +8,13 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isTenant } from '../protocol/address.ts';
 import { coalesce, type ActorState } from './coalesce.ts';
-import { DamagedActorError } from './tenant-file.ts';
+import { DamagedActorError } from './damaged-actor.ts';
 import { dataPaths, look, tenantDirectory } from './paths.ts';
-import { actorKey, Pending, type PendingTenant } from './pending.ts';
+import { actorKey, Pending, type PendingActor, type PendingTenant } from './pending.ts';
 import { readMarker } from './quarantine.ts';
+import { afterVisits } from './questions.ts';
 import { readJournals, readSpilled, readTenant, type TenantReader } from './read-only.ts';
+import type { StoredSession } from './session-table.ts';
 
 export interface TenantInfo {
   readonly tenant: string;
@@ -37,8 +39,10 @@ export interface ActorInfo {
 export interface ActorDetail extends ActorInfo {
   /** JSON text; undefined when only calls were stored. */
   readonly state: string | undefined;
-  /** Stored outcomes of calls with a key. */
+  /** Stored outcomes of calls with a key, numbered ones included. */
   readonly outcomes: number;
+  /** Clients that the actor's `onConnect` has seen, and whose `onDisconnect` it has not. */
+  readonly visitors: number;
 }
 
 /** What was asked for is not there, or may not be shown. The message is for people. */
@@ -68,7 +72,7 @@ export function listActors(dataDir: string, tenant: string, actorsMax = 10_000):
       if (changes.length > 0) names.set(key, { type, id });
     const sorted = [...names].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, actorsMax);
     return sorted.map(([, { type, id }]) => {
-      const { state: _, outcomes: __, ...info } = describe(reader, batch, tenant, type, id)!;
+      const { state: _, outcomes: __, visitors: ___, ...info } = describe(reader, batch, tenant, type, id)!;
       return info;
     });
   });
@@ -81,6 +85,11 @@ export function readActor(dataDir: string, tenant: string, type: string, id: str
   if (detail.quarantined !== undefined)
     throw new InspectError(`actor "${type}/${id}" of tenant "${tenant}" is quarantined: ${detail.quarantined}`);
   return detail;
+}
+
+/** Records of a tenant's sessions, the newest first, at most `sessionsMax`. @throws InspectError */
+export function listSessions(dataDir: string, tenant: string, sessionsMax = 10_000): StoredSession[] {
+  return withTenant(dataDir, tenant, (reader) => reader?.sessions(sessionsMax) ?? []);
 }
 
 function withTenant<T>(
@@ -122,14 +131,17 @@ function describe(
     readFrom: 'tenant file',
     state: undefined,
     outcomes: 0,
+    visitors: 0,
   } as const;
   const closed = reader?.closedReason(type, id) ?? batch?.closed.get(actorKey(type, id))?.reason;
   if (closed !== undefined) return { ...none, quarantined: closed };
   try {
     const stored = reader?.actor(type, id);
-    const outcomes = countOutcomes(reader?.outcomeKeys(type, id) ?? [], pending?.calls ?? []);
+    const outcomes = countKeyed(reader, pending, type, id) + countNumbered(reader, pending, type, id);
+    const visitors = countVisitors(reader, pending, type, id);
     const state: ActorState | undefined = coalesce(stored, pending?.changes ?? []);
-    if (state === undefined) return outcomes === 0 ? undefined : { ...none, outcomes, quarantined: undefined };
+    if (state === undefined)
+      return outcomes + visitors === 0 ? undefined : { ...none, outcomes, visitors, quarantined: undefined };
     const fromJournal = state.seq > (stored?.seq ?? 0);
     return {
       ...none,
@@ -140,6 +152,7 @@ function describe(
       updatedMs: stored?.updatedMs,
       readFrom: fromJournal ? 'journal' : 'tenant file',
       outcomes,
+      visitors,
       quarantined: undefined,
     };
   } catch (error) {
@@ -150,10 +163,33 @@ function describe(
   }
 }
 
-function countOutcomes(storedKeys: readonly string[], calls: readonly string[]): number {
-  const keys = new Set(storedKeys);
-  for (const call of calls) keys.add((JSON.parse(call) as [string])[0]);
+type Counting = [reader: TenantReader | undefined, pending: PendingActor | undefined, type: string, id: string];
+
+function countKeyed(...[reader, pending, type, id]: Counting): number {
+  const keys = new Set(reader?.outcomeKeys(type, id));
+  for (const call of pending?.calls ?? []) keys.add((JSON.parse(call) as [string])[0]);
   return keys.size;
+}
+
+function countNumbered(...[reader, pending, type, id]: Counting): number {
+  const clients = new Map<string, { ack: number; readonly numbers: Set<number> }>();
+  for (const { client, ack, calls } of [
+    ...(reader?.numbered(type, id) ?? []),
+    ...(pending?.trail?.allNumbered ?? []),
+  ]) {
+    const known = clients.get(client) ?? { ack: 0, numbers: new Set() };
+    clients.set(client, known);
+    known.ack = Math.max(known.ack, ack);
+    for (const { n } of calls) known.numbers.add(n);
+  }
+  let count = 0;
+  for (const { ack, numbers } of clients.values()) for (const n of numbers) if (n > ack) count += 1;
+  return count;
+}
+
+function countVisitors(...[reader, pending, type, id]: Counting): number {
+  const { visitors, visitSeq } = reader?.visitors(type, id) ?? { visitors: [], visitSeq: 0 };
+  return afterVisits(visitors, pending?.trail?.visits.filter(({ n }) => n > visitSeq) ?? []).length;
 }
 
 /** What the journals hold and what was spilled from them, of one tenant or of all. */

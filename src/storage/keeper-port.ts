@@ -1,8 +1,8 @@
 /**
  * The keeper over a message port: the shard's side, and the keeper's.
  *
- *   shard ── [committed | load | outcome]* ──▶ keeper      one message per tick, an array of tuples, in order
- *   shard ◀── [synced | quarantined | readOnly | answer | refusal]* ── keeper
+ *   shard ── [committed | load | outcome | numbered | history]* ──▶ keeper      one message per tick, tuples in order
+ *   shard ◀── [synced | quarantined | readOnly | stale | answer | refusal]* ── keeper
  *
  * Order within a port is the contract's promise: a question is answered from every row that was handed over before it.
  * When the port closes, whoever still waits gets UNKNOWN; rows that were on their way lie in the journal and are replayed.
@@ -10,20 +10,26 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Logger } from '../host/log.ts';
 import type { Address } from '../protocol/address.ts';
+import type { Stream } from '../protocol/envelope.ts';
 import { AppError } from '../protocol/errors.ts';
-import type { JournalRow, Keeper, LoadedActor, StoredOutcome } from './contract.ts';
+import type { HistoryItem, JournalRow, Keeper, LoadedActor, NumberedCalls, StoredOutcome } from './contract.ts';
 import type { KeeperCore } from './keeper.ts';
 import { unanswered } from './refusals.ts';
 
 type ToKeeper =
   | readonly [op: 'committed', journalSeq: number, body: string]
   | readonly [op: 'load', id: number, address: Address]
-  | readonly [op: 'outcome', id: number, address: Address, key: string];
+  | readonly [op: 'outcome', id: number, address: Address, key: string]
+  | readonly [op: 'numbered', id: number, address: Address, client: string]
+  | readonly [op: 'history', id: number, address: Address, stream: Stream, since: number];
+
+type Question = Exclude<ToKeeper, readonly ['committed', ...unknown[]]>;
 
 type ToShard =
   | readonly [op: 'synced', journalSeq: number]
   | readonly [op: 'quarantined', address: Address]
   | readonly [op: 'readOnly', tenant: string, readOnly: boolean]
+  | readonly [op: 'stale', address: Address]
   | readonly [op: 'answer', id: number, value: unknown]
   | readonly [op: 'refusal', id: number, code: string, message: string, retryAfterMs: number | undefined];
 
@@ -39,6 +45,7 @@ export function serveKeeper(core: KeeperCore, port: MessagePort, shard: number, 
     synced: (journalSeq) => outbox.add(['synced', journalSeq]),
     quarantined: (address) => outbox.add(['quarantined', address]),
     readOnly: (tenant, readOnly) => outbox.add(['readOnly', tenant, readOnly]),
+    stale: (address) => outbox.add(['stale', address]),
   });
   port.on('message', (messages: ToKeeper[]) => {
     for (const message of messages) {
@@ -55,18 +62,27 @@ export function serveKeeper(core: KeeperCore, port: MessagePort, shard: number, 
 }
 
 /** Never throws: an error that ended this thread would end every tenant's service, for the sake of one question. */
-function answer(
-  core: KeeperCore,
-  question: Exclude<ToKeeper, readonly ['committed', ...unknown[]]>,
-  log: Logger,
-): ToShard {
+function answer(core: KeeperCore, question: Question, log: Logger): ToShard {
   const [op, id, address] = question;
   try {
-    return ['answer', id, op === 'load' ? core.load(address) : core.outcome(address, question[3])];
+    return ['answer', id, ask(core, question)];
   } catch (error) {
     const refusal = error instanceof AppError ? error : unanswered(error);
     if (refusal !== error) log.error({ ...address, op, err: error }, 'the keeper could not answer a question');
     return ['refusal', id, refusal.code, refusal.message, refusal.retryAfterMs];
+  }
+}
+
+function ask(core: KeeperCore, question: Question): unknown {
+  switch (question[0]) {
+    case 'load':
+      return core.load(question[2]);
+    case 'outcome':
+      return core.outcome(question[2], question[3]);
+    case 'numbered':
+      return core.numbered(question[2], question[3]);
+    case 'history':
+      return core.history(question[2], question[3], question[4]);
   }
 }
 
@@ -79,6 +95,7 @@ class PortKeeper implements Keeper {
   #synced: (journalSeq: number) => void = () => undefined;
   #quarantined: (address: Address) => void = () => undefined;
   #readOnly: (tenant: string, readOnly: boolean) => void = () => undefined;
+  #stale: (address: Address) => void = () => undefined;
 
   constructor(port: MessagePort) {
     this.#port = port;
@@ -92,6 +109,14 @@ class PortKeeper implements Keeper {
 
   outcome(address: Address, key: string): Promise<{ args: string; outcome: StoredOutcome } | undefined> {
     return this.#ask((id) => ['outcome', id, plain(address), key]);
+  }
+
+  numbered(address: Address, client: string): Promise<Omit<NumberedCalls, 'client'> | undefined> {
+    return this.#ask((id) => ['numbered', id, plain(address), client]);
+  }
+
+  history(address: Address, stream: Stream, since: number): Promise<readonly HistoryItem[] | undefined> {
+    return this.#ask((id) => ['history', id, plain(address), stream, since]);
   }
 
   committed({ journalSeq, body }: JournalRow): void {
@@ -110,6 +135,11 @@ class PortKeeper implements Keeper {
 
   onReadOnly(handler: (tenant: string, readOnly: boolean) => void): void {
     this.#readOnly = handler;
+    this.#listen();
+  }
+
+  onStale(handler: (address: Address) => void): void {
+    this.#stale = handler;
     this.#listen();
   }
 
@@ -142,6 +172,7 @@ class PortKeeper implements Keeper {
     if (message[0] === 'synced') return this.#synced(message[1]);
     if (message[0] === 'quarantined') return this.#quarantined(message[1]);
     if (message[0] === 'readOnly') return this.#readOnly(message[1], message[2]);
+    if (message[0] === 'stale') return this.#stale(message[1]);
     const open = this.#open.get(message[1]);
     this.#open.delete(message[1]);
     if (message[0] === 'answer') return open?.resolve(message[2]);

@@ -9,6 +9,7 @@ import { systemClock } from '../host/clock.ts';
 import { createLog, type LogOptions } from '../host/log.ts';
 import { Progress } from '../host/progress.ts';
 import type { Limits } from '../protocol/limits.ts';
+import type { SessionRecord } from './contract.ts';
 import { KeeperCore } from './keeper.ts';
 import { serveKeeper } from './keeper-port.ts';
 import { recover, recoverShard } from './recovery.ts';
@@ -17,6 +18,8 @@ export interface KeeperThreadData {
   readonly dataDir: string;
   readonly limits: Limits;
   readonly log: LogOptions;
+  /** Id of this run of the process. */
+  readonly boot: string;
   /** Memory of `Progress`: main looks at it while a replay runs. */
   readonly progress: SharedArrayBuffer;
   /** One per shard, by number. */
@@ -27,6 +30,9 @@ export interface KeeperThreadData {
  * The answers to main's questions:
  * - `recover` {shards} → Recovered; then the ports are served
  * - `connect` {shard, port} for a shard started anew after its thread died → {rows} that its journal held beyond
+ * - `putSessions` SessionRecord[] → taken over; they are written with the next round
+ * - `closeStale` {shards, only} → at once; in the background every tenant is searched for what a former process left, and
+ *   the shards hear of it. `only`: the number of one shard whose thread was started anew; undefined for all
  * - `flush` → whether everything is in tenant files; `synced` is on its way to the shards when it answers
  * - `stop` → the same, and all files are closed
  */
@@ -34,11 +40,12 @@ export function keeperThread({
   dataDir,
   limits,
   log: logOptions,
+  boot,
   ports,
   progress: progressMemory,
 }: KeeperThreadData): Record<string, (argument: unknown) => unknown> {
   const log = createLog(logOptions, 'keeper');
-  const core = new KeeperCore({ dataDir, limits, log, clock: systemClock });
+  const core = new KeeperCore({ dataDir, limits, log, clock: systemClock, boot });
   const disconnect = new Map<number, () => void>();
   const progress = new Progress(progressMemory);
   return {
@@ -59,6 +66,17 @@ export function keeperThread({
       const recovered = recoverShard(dataDir, core, shard, log);
       disconnect.set(shard, serveKeeper(core, port, shard, log));
       return recovered;
+    },
+    putSessions: (argument) => core.putSessions(argument as SessionRecord[]),
+    closeStale(argument) {
+      const { shards, only } = argument as { shards: number; only?: number };
+      core.closeStale(shards, only).then(
+        (found) => {
+          if (found.tenants > 0)
+            log.info(found, 'what a former process left was closed: sessions, and visitors of actors');
+        },
+        (error: unknown) => log.error({ err: error }, 'the search for what a former process left ended early'),
+      );
     },
     flush: () => core.flush(),
     stop() {

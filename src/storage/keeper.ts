@@ -3,7 +3,8 @@
  *
  *   shards ── committed(row) ──▶ pending, per tenant ── after keeperDelayMs, one transaction per tenant ──▶ tenant files
  *   shards ◀── synced(journalSeq) ── when every entry up to there is fsynced in its tenant file
- *   shards ── load, outcome ──▶ the file's content with pending entries on top
+ *   shards ── load, outcome, numbered, history ──▶ the file's content with pending entries on top (questions.ts)
+ *   main ── putSessions ──▶ tenant files, in the same rounds · closeStale ──▶ what a former process left (stale-sweep.ts)
  *
  * Invariants: an entry leaves `pending` only when a file holds it, fsynced: the tenant's, or the file of held entries ·
  * a tenant that cannot be written loses nothing and holds nobody up (failing-tenants.ts) · where nothing can be written,
@@ -12,52 +13,68 @@
 import type { Clock } from '../host/clock.ts';
 import type { Logger } from '../host/log.ts';
 import type { Address } from '../protocol/address.ts';
+import type { Stream } from '../protocol/envelope.ts';
 import { AppError } from '../protocol/errors.ts';
 import { PatchError } from '../protocol/json-patch.ts';
 import type { Limits } from '../protocol/limits.ts';
-import { coalesce } from './coalesce.ts';
-import type { CallRecord, JournalRow, LoadedActor, StoredOutcome } from './contract.ts';
-import { decodeCall } from './entry.ts';
+import type { HistoryItem, JournalRow, LoadedActor, NumberedCalls, SessionRecord, StoredOutcome } from './contract.ts';
+import { DamagedActorError } from './damaged-actor.ts';
 import { FailingTenants, retryMs } from './failing-tenants.ts';
 import { FlushTimer } from './flush-timer.ts';
 import { HeldEntries } from './held-entries.ts';
 import type { Damage } from './journal-row.ts';
 import { dataPaths } from './paths.ts';
-import { actorKey, Pending, type PendingActor, type PendingTenant } from './pending.ts';
+import { actorKey, Pending } from './pending.ts';
 import { Quarantine } from './quarantine.ts';
+import { loadedActor, type Sources, storedHistory, storedNumbered, storedOutcome } from './questions.ts';
 import { quarantinedActor, quarantinedTenant, unreadableTenant } from './refusals.ts';
 import { type ShardListener, ShardListeners } from './shard-listeners.ts';
 import { isDamage } from './sqlite.ts';
-import { DamagedActorError, type TenantFile } from './tenant-file.ts';
+import { type StaleFound, StaleSweep } from './stale-sweep.ts';
 import { TenantFiles } from './tenant-files.ts';
-import { entriesOf, prepareWrite } from './tenant-write.ts';
+import { TenantSessions } from './tenant-sessions.ts';
+import { TenantWriter } from './tenant-writer.ts';
 
 export interface KeeperOptions {
   readonly dataDir: string;
   readonly limits: Limits;
   readonly log: Logger;
   readonly clock: Clock;
+  /** Id of this run of the process: 1 to 64 of A-Z a-z 0-9 _ -. */
+  readonly boot: string;
 }
 
 export class KeeperCore {
   readonly #limits: Limits;
   readonly #log: Logger;
   readonly #clock: Clock;
+  readonly #boot: string;
   readonly #pending = new Pending();
   readonly #files: TenantFiles;
   readonly #quarantine: Quarantine;
   readonly #shards = new ShardListeners();
   readonly #spilled: HeldEntries;
   readonly #failing: FailingTenants;
+  readonly #sessions: TenantSessions;
+  readonly #sweep: StaleSweep;
+  readonly #writer: TenantWriter;
   /** Characters that wait for tenants that fail; counted after each round. */
   #failingChars = 0;
   readonly #timer: FlushTimer;
 
-  constructor({ dataDir, limits, log, clock }: KeeperOptions) {
+  constructor({ dataDir, limits, log, clock, boot }: KeeperOptions) {
     this.#limits = limits;
     this.#log = log;
     this.#clock = clock;
-    this.#files = new TenantFiles(dataDir, limits.tenantFilesOpenMax);
+    this.#boot = boot;
+    this.#sessions = new TenantSessions({ boot, limits, clock, log });
+    this.#files = new TenantFiles({
+      dataDir,
+      boot,
+      log,
+      openMax: limits.tenantFilesOpenMax,
+      onFirst: (file) => this.#sessions.endStale(file),
+    });
     this.#quarantine = new Quarantine(dataDir, clock);
     this.#spilled = new HeldEntries(dataPaths(dataDir).spilled, clock);
     this.#failing = new FailingTenants({
@@ -68,10 +85,25 @@ export class KeeperCore {
       spilledCharsMax: limits.journalBytesMax,
       onChange: (tenant, failing) => this.#shards.readOnly(tenant, failing),
     });
+    const parts = {
+      limits,
+      clock,
+      pending: this.#pending,
+      files: this.#files,
+      quarantine: this.#quarantine,
+      failing: this.#failing,
+      sessions: this.#sessions,
+    };
+    this.#sweep = new StaleSweep({ ...parts, dataDir, log, listeners: this.#shards });
+    this.#writer = new TenantWriter({
+      ...parts,
+      closeActor: (address, reason) => this.#tellQuarantined(address, reason),
+      closeTenant: (tenant, reason) => this.quarantineTenant(tenant, reason),
+    });
     this.#timer = new FlushTimer(limits.keeperDelayMs, retryMs, clock, {
-      due: () => [...this.#pending.tenants.keys()].filter((tenant) => !this.#failing.isWaiting(tenant)),
+      due: () => this.#unwritten.filter((tenant) => !this.#failing.isWaiting(tenant)),
       waits: () => this.#failing.any,
-      flush: (tenant) => this.#flushTenant(tenant),
+      flush: (tenant) => this.#writer.write(tenant),
       done: () => this.#advance(),
     });
   }
@@ -94,28 +126,42 @@ export class KeeperCore {
 
   /** @throws AppError QUARANTINED, or READ_ONLY while the tenant's file cannot be read */
   load(address: Address): LoadedActor {
-    return this.#read(address, (file, pending) => {
-      // Also under a whole state: entries that a journal of a former shard count brought late are older than the file.
-      const state = coalesce(file?.readActor(address.type, address.id), pending?.changes ?? []);
-      // What was put together once need not be again at the next write.
-      if (pending !== undefined && pending.changes.length > 0 && state !== undefined) {
-        pending.changes = [{ seq: state.seq, version: state.version, kind: 'state', text: state.state }];
-      }
-      const hasOutcomes = (pending?.calls.length ?? 0) > 0 || file?.hasOutcomes(address.type, address.id) === true;
-      return { seq: state?.seq ?? 0, version: state?.version ?? 0, state: state?.state, hasOutcomes };
-    });
+    return this.#read(address, (sources) => loadedActor(address, sources, this.#boot));
   }
 
   /** @throws as load */
   outcome(address: Address, key: string): { args: string; outcome: StoredOutcome } | undefined {
-    return this.#read(address, (file, pending) => {
-      const isKept = ({ atMs }: { atMs: number }) => atMs >= this.#clock.now() - this.#limits.outcomeMs;
-      const call = pending?.call(key);
-      let found: Omit<CallRecord, 'key'> | undefined = call === undefined ? undefined : decodeCall(call);
-      // One that is pending may have come late, from a journal of a former shard count, and its key been used anew since.
-      if (found === undefined || !isKept(found)) found = file?.outcome(address.type, address.id, key);
-      return found === undefined || !isKept(found) ? undefined : { args: found.args, outcome: found.outcome };
-    });
+    return this.#read(address, (sources) => storedOutcome(address, sources, key, this.#outcomesSinceMs));
+  }
+
+  /** @throws as load */
+  numbered(address: Address, client: string): Omit<NumberedCalls, 'client'> | undefined {
+    return this.#read(address, (sources) => storedNumbered(address, sources, client, this.#outcomesSinceMs));
+  }
+
+  /** @throws as load */
+  history(address: Address, stream: Stream, since: number): readonly HistoryItem[] | undefined {
+    const found = this.#read(address, (sources) => storedHistory(address, sources, stream, since, this.#limits));
+    if (found.damagedChunks > 0)
+      this.#log.warn(
+        { ...address, stream, chunks: found.damagedChunks },
+        'kept history fails its check; who comes back gets a snapshot instead, or hears of a gap',
+      );
+    return found.items;
+  }
+
+  /** Takes records of sessions over; they are written with the next round, or dropped where they cannot be. */
+  putSessions(records: readonly SessionRecord[]): void {
+    this.#sessions.add(records);
+    this.#timer.start(false);
+  }
+
+  /**
+   * Ends what a former process left, in the background: sessions in all tenants, and visitors, by telling the shards which
+   * actors have some. May be asked again, `only` for one of the shards.
+   */
+  closeStale(shards: number, only?: number): Promise<StaleFound> {
+    return this.#sweep.run(shards, only);
   }
 
   /** Takes back what was spilled before a restart. Before the first row is handed over. @throws as HeldEntries.read */
@@ -136,18 +182,16 @@ export class KeeperCore {
    */
   flush(msMax = Infinity): boolean {
     const endMs = this.#clock.monotonic() + msMax;
-    for (const tenant of this.#pending.tenants.keys()) {
+    for (const tenant of this.#unwritten) {
       if (this.#clock.monotonic() >= endMs) break;
-      this.#flushTenant(tenant);
+      this.#writer.write(tenant);
     }
     this.#advance();
     return this.#pending.tenants.size === 0;
   }
 
   get pendingActors(): number {
-    let count = 0;
-    for (const { actors } of this.#pending.tenants.values()) count += actors.size;
-    return count;
+    return this.#pending.actorCount;
   }
 
   /** The last row of a shard that was taken over, and the last up to which everything is in its file. */
@@ -162,7 +206,7 @@ export class KeeperCore {
   /** Closes a tenant off. Entries of it that are pending or still come are held. */
   quarantineTenant(tenant: string, reason: string): void {
     if (this.#quarantine.reason(tenant) !== undefined) return;
-    this.#closeFile(tenant);
+    this.#files.giveUp(tenant);
     try {
       this.#quarantine.closeTenant(tenant, reason);
     } catch (error) {
@@ -188,6 +232,7 @@ export class KeeperCore {
   /** Flushes and closes all files. @returns false when something could not be written; the journals still hold it */
   close(): boolean {
     this.#timer.stop();
+    this.#sweep.stop();
     const clean = this.flush();
     this.#files.closeAll();
     this.#quarantine.close();
@@ -195,18 +240,28 @@ export class KeeperCore {
     return clean;
   }
 
-  #read<T>(address: Address, read: (file: TenantFile | undefined, pending: PendingActor | undefined) => T): T {
+  get #outcomesSinceMs(): number {
+    return this.#clock.now() - this.#limits.outcomeMs;
+  }
+
+  /** Tenants of which something waits to be written. */
+  get #unwritten(): string[] {
+    const tenants = [...this.#pending.tenants.keys()];
+    return [...tenants, ...this.#sessions.tenants.filter((tenant) => !this.#pending.tenants.has(tenant))];
+  }
+
+  #read<T>(address: Address, read: (sources: Sources) => T): T {
     const { tenant, type, id } = address;
     try {
       if (this.#quarantine.reason(tenant) !== undefined) throw quarantinedTenant(tenant);
       const file = this.#files.open(tenant, { create: false, nowMs: this.#clock.now() });
       if (
-        file?.closedReason(type, id) !== undefined ||
+        file?.closed.reason(type, id) !== undefined ||
         this.#pending.tenants.get(tenant)?.closed.has(actorKey(type, id)) === true
       ) {
         throw quarantinedActor(address);
       }
-      return read(file, this.#pending.actor(address));
+      return read({ file, pending: this.#pending.actor(address) });
     } catch (error) {
       if (error instanceof AppError) throw error;
       if (error instanceof DamagedActorError || error instanceof PatchError) {
@@ -215,7 +270,7 @@ export class KeeperCore {
         this.#timer.start(false);
         throw quarantinedActor(address);
       }
-      this.#closeFile(tenant);
+      this.#files.giveUp(tenant);
       if (!isDamage(error)) {
         this.#log.error({ tenant, err: error }, `the file of a tenant cannot be opened: ${messageOf(error)}`);
         throw unreadableTenant(tenant, error);
@@ -223,36 +278,6 @@ export class KeeperCore {
       this.quarantineTenant(tenant, messageOf(error));
       throw quarantinedTenant(tenant);
     }
-  }
-
-  #flushTenant(tenant: string): void {
-    const batch = this.#pending.tenants.get(tenant);
-    if (batch === undefined) return;
-    try {
-      if (this.#quarantine.reason(tenant) === undefined) this.#write(batch);
-      else this.#quarantine.hold(tenant, entriesOf(batch));
-    } catch (error) {
-      this.#closeFile(tenant);
-      if (isDamage(error) && this.#quarantine.reason(tenant) === undefined) {
-        this.quarantineTenant(tenant, messageOf(error));
-        this.#flushTenant(tenant);
-      } else this.#failing.failed(batch, error);
-      return;
-    }
-    this.#pending.settle(batch);
-    this.#failing.wrote(tenant);
-  }
-
-  #write(batch: PendingTenant): void {
-    const { tenant } = batch;
-    const atMs = this.#clock.now();
-    const file = this.#files.open(tenant, { create: true, nowMs: atMs })!;
-    const { write, held, newlyClosed } = prepareWrite(batch, file, atMs, this.#limits.outcomeMs);
-    for (const { type, id, reason } of newlyClosed) this.#tellQuarantined({ tenant, type, id }, reason);
-    // Held entries first: once the file closes an actor off, nothing else has them.
-    this.#quarantine.hold(tenant, held);
-    this.#pending.dropHeld(batch, ({ type, id }) => file.closedReason(type, id) !== undefined);
-    file.write(write);
   }
 
   #advance(): void {
@@ -266,15 +291,6 @@ export class KeeperCore {
       address.type === '' ? 'a tenant was quarantined' : 'an actor was quarantined',
     );
     this.#shards.quarantined(address);
-  }
-
-  /** Also after an error, when closing may fail as well: the connection is given up either way. */
-  #closeFile(tenant: string): void {
-    try {
-      this.#files.close(tenant);
-    } catch (error) {
-      this.#log.warn({ tenant, err: error }, 'a tenant file did not close cleanly');
-    }
   }
 }
 

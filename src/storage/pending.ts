@@ -10,6 +10,7 @@ import type { PendingChange } from './coalesce.ts';
 import type { JournalRow } from './contract.ts';
 import { callName, callNameOfKey, decodeCall, encodeParts, readParts } from './entry.ts';
 import type { Damage } from './journal-row.ts';
+import { PendingTrail } from './pending-trail.ts';
 
 export class PendingActor {
   readonly type: string;
@@ -18,7 +19,9 @@ export class PendingActor {
   changes: PendingChange[] = [];
   /** Call fields of entries, unparsed. */
   readonly calls: string[] = [];
-  /** The same by `callName`, as far as somebody asked: most are written before anybody does. */
+  /** What its entries left beside state and calls; undefined when none did. */
+  trail: PendingTrail | undefined;
+  /** The calls by `callName`, as far as somebody asked: most are written before anybody does. */
   readonly #callsByName = new Map<string, string>();
   #callsNamed = 0;
 
@@ -50,8 +53,11 @@ export class PendingActor {
     const seq = this.changes.at(-1)?.seq ?? 0;
     const version = this.changes.at(-1)?.version ?? 0;
     return [
-      ...this.changes.map((change) => encodeParts(address, change.seq, change.version, change.kind, change.text, '')),
-      ...this.calls.map((call) => encodeParts(address, seq, version, 'none', '', call)),
+      ...this.changes.map((change) =>
+        encodeParts(address, change.seq, change.version, change.kind, change.text, '', ''),
+      ),
+      ...this.calls.map((call) => encodeParts(address, seq, version, 'none', '', call, '')),
+      ...(this.trail === undefined ? [] : [encodeParts(address, seq, version, 'none', '', '', this.trail.toText())]),
     ];
   }
 }
@@ -135,6 +141,12 @@ export class Pending {
     return this.tenants.get(tenant)?.actors.get(actorKey(type, id));
   }
 
+  get actorCount(): number {
+    let count = 0;
+    for (const { actors } of this.tenants.values()) count += actors.size;
+    return count;
+  }
+
   /** An entry that no journal has any more: it was spilled. */
   recall(text: string): void {
     const batch = this.#addEntry(text);
@@ -186,7 +198,7 @@ export class Pending {
   }
 
   #addEntry(text: string, row?: PendingRow): PendingTenant {
-    const { address, seq, version, kind, payload, call } = readParts(text);
+    const { address, seq, version, kind, payload, call, trail } = readParts(text);
     const batch = this.#tenant(address.tenant);
     if (row !== undefined) this.#link(batch, row);
     let actor = batch.actorsByAddress.get(address);
@@ -198,6 +210,7 @@ export class Pending {
     }
     if (kind !== 'none') actor.add({ seq, version, kind, text: payload });
     if (call !== '') actor.calls.push(call);
+    if (trail !== '') (actor.trail ??= new PendingTrail()).add(trail, seq, payload);
     batch.unspilled?.push(text);
     batch.chars += text.length;
     this.chars += text.length;

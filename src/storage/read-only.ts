@@ -9,14 +9,21 @@ import { constants, copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import Database from 'better-sqlite3';
-import type { ActorState } from './coalesce.ts';
+import { ActorTable, type StoredActor } from './actor-table.ts';
+import { CallTable } from './call-table.ts';
+import { type ClosedActor, ClosedTable } from './closed-table.ts';
+import type { NumberedCalls, Visitor } from './contract.ts';
 import { crcHolds } from './entry.ts';
 import type { HeldEntry } from './held-entries.ts';
 import { checkRow, type Damage, type StoredRow } from './journal-row.ts';
 import { checkFormat, type Format, heldFormat, journalFormat, prepareAll, tenantFormat } from './migrations.ts';
+import { NumberedTable } from './numbered-table.ts';
 import { dataPaths, journalPath, look, tenantDirectory } from './paths.ts';
+import { PlaceTable } from './place-table.ts';
+import { SessionTable, type StoredSession } from './session-table.ts';
 import { type Db, DamagedFileError } from './sqlite.ts';
-import { checkOwner, DamagedActorError, isSoundActor } from './tenant-file.ts';
+import { checkOwner } from './tenant-file.ts';
+import { VisitorTable } from './visitor-table.ts';
 
 const attemptsMax = 10;
 
@@ -60,54 +67,61 @@ export function readSpilled(dataDir: string): HeldEntry[] {
 
 export interface TenantReader {
   actors(max: number): { type: string; id: string }[];
-  actor(type: string, id: string): (ActorState & { updatedMs: number }) | undefined;
+  /** @throws DamagedActorError, as the next ones */
+  actor(type: string, id: string): StoredActor | undefined;
+  numbered(type: string, id: string): NumberedCalls[];
+  visitors(type: string, id: string): { readonly visitors: readonly Visitor[]; readonly visitSeq: number };
   outcomeKeys(type: string, id: string): string[];
   closedReason(type: string, id: string): string | undefined;
   /** Actors that are closed off, by type and id. */
-  closed(): { type: string; id: string; reason: string; atMs: number }[];
+  closed(): (ClosedActor & { atMs: number })[];
+  /** The newest first. */
+  sessions(max: number): StoredSession[];
 }
 
 /** Calls `read` with the tenant's file, or with undefined when there is none. */
 export function readTenant<T>(dataDir: string, tenant: string, read: (reader: TenantReader | undefined) => T): T {
   const path = join(tenantDirectory(dataDir, tenant), 'tenant.db');
-  const found = readFrom(path, tenantFormat, (db) => {
+  const found = readFrom(path, tenantFormat, (db, version) => {
     checkOwner(db, path, tenant);
-    return { value: read(prepareAll(path, () => tenantReader(db, tenant))) };
+    return { value: read(prepareAll(path, () => tenantReader(db, tenant, version))) };
   });
   return found === undefined ? read(undefined) : found.value;
 }
 
-function tenantReader(db: Db, tenant: string): TenantReader {
-  const actors = db.prepare<[number], { type: string; id: string }>(
-    'SELECT type, id FROM actors ORDER BY type, id LIMIT ?',
-  );
-  const actor = db.prepare<[string, string], ActorState & { updatedMs: number; crc: number }>(
-    'SELECT seq, version, updated_ms AS updatedMs, crc, state FROM actors WHERE type = ? AND id = ?',
-  );
-  const keys = db.prepare<[string, string], string>('SELECT key FROM calls WHERE type = ? AND id = ?').pluck();
-  const closed = db
-    .prepare<[string, string], string>('SELECT reason FROM quarantined WHERE type = ? AND id = ?')
-    .pluck();
-  const allClosed = db.prepare<[], { type: string; id: string; reason: string; atMs: number }>(
-    'SELECT type, id, reason, at_ms AS atMs FROM quarantined ORDER BY type, id',
-  );
+function tenantReader(db: Db, tenant: string, version: number): TenantReader {
+  const actors = new ActorTable(db, tenant);
+  const calls = new CallTable(db, tenant);
+  const closed = new ClosedTable(db);
+  // A file of the first version has no more than these, until a server opens it.
+  const more = version < 2 ? undefined : laterTables(db, tenant);
   return {
-    actors: (max) => actors.all(max),
-    actor(type, id) {
-      const row = actor.get(type, id);
-      if (row === undefined) return undefined;
-      if (!isSoundActor(tenant, type, id, row))
-        throw new DamagedActorError(`actor ${type}/${id} of tenant ${tenant} fails its check`);
-      return row;
-    },
-    outcomeKeys: (type, id) => keys.all(type, id),
-    closedReason: (type, id) => closed.get(type, id),
-    closed: () => allClosed.all(),
+    actors: (max) => actors.names(max),
+    actor: (type, id) => actors.read(type, id),
+    numbered: (type, id) =>
+      (more?.numbered.clients(type, id) ?? []).flatMap((client) => more?.numbered.read(type, id, client) ?? []),
+    visitors: (type, id) => ({
+      visitors: more?.visitors.read(type, id) ?? [],
+      visitSeq: more?.places.read(type, id).visitSeq ?? 0,
+    }),
+    outcomeKeys: (type, id) => calls.keys(type, id),
+    closedReason: (type, id) => closed.reason(type, id),
+    closed: () => closed.list(),
+    sessions: (max) => more?.sessions.newest(max) ?? [],
+  };
+}
+
+function laterTables(db: Db, tenant: string) {
+  return {
+    numbered: new NumberedTable(db, tenant),
+    visitors: new VisitorTable(db, tenant),
+    places: new PlaceTable(db, tenant),
+    sessions: new SessionTable(db),
   };
 }
 
 /** Undefined when there is no such file. */
-function readFrom<T>(path: string, format: Format, read: (db: Db) => T): T | undefined {
+function readFrom<T>(path: string, format: Format, read: (db: Db, version: number) => T): T | undefined {
   for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
     const size = look(path)?.size;
     if (size === undefined) return undefined;
@@ -124,21 +138,20 @@ function isOpenSomewhere(path: string): boolean {
   return look(`${path}-wal`) !== undefined && look(`${path}-shm`) !== undefined;
 }
 
-function readOpen<T>(place: string, path: string, format: Format, read: (db: Db) => T): T {
+function readOpen<T>(place: string, path: string, format: Format, read: (db: Db, version: number) => T): T {
   const db = new Database(place, { readonly: true, fileMustExist: true });
   try {
     db.pragma('trusted_schema = OFF');
     // One transaction, so that everything is of one moment.
     db.exec('BEGIN');
-    checkFormat(db, path, format);
-    return read(db);
+    return read(db, checkFormat(db, path, format));
   } finally {
     db.close();
   }
 }
 
 /** Undefined when somebody opened the file meanwhile. */
-function readCopy<T>(path: string, format: Format, read: (db: Db) => T): { value: T } | undefined {
+function readCopy<T>(path: string, format: Format, read: (db: Db, version: number) => T): { value: T } | undefined {
   const directory = mkdtempSync(join(tmpdir(), 'fermata-inspect-'));
   try {
     const copy = join(directory, basename(path));

@@ -7,6 +7,8 @@ export interface ShardListener {
   quarantined(address: Address): void;
   /** The tenant's file cannot be written, or can again. */
   readOnly(tenant: string, readOnly: boolean): void;
+  /** A former process left visitors on the actor's list. */
+  stale(address: Address): void;
 }
 
 export class ShardListeners {
@@ -30,5 +32,12 @@ export class ShardListeners {
 
   readOnly(tenant: string, readOnly: boolean): void {
     for (const listener of this.#listeners.values()) listener.readOnly?.(tenant, readOnly);
+  }
+
+  /** @returns false when nobody listens for that shard */
+  stale(shard: number, address: Address): boolean {
+    const listener = this.#listeners.get(shard);
+    listener?.stale?.(address);
+    return listener !== undefined;
   }
 }

@@ -1,65 +1,69 @@
 /**
- * One tenant's file: actors, outcomes of keyed calls, and which actors are closed off. Owned by the keeper.
+ * One tenant's file: actors, what they leave beside their state, which are closed off, and the sessions of its clients.
+ * Owned by the keeper. Each group of tables has a class of its own; all are read freely and written by write() alone.
  *
- * Invariants: everything that is read back is checked by a CRC over content and name, the tenant's included, so that a
- * page of another tenant's file is noticed · a write is one transaction and may be repeated: an older state never
- * replaces a newer one, an outcome is never overwritten by an older one · after an error while writing the owner closes
- * the file and opens it again.
+ * Invariants: everything that an answer depends on is checked by a CRC over content and name, the tenant's included, so that
+ * a page of another tenant's file is noticed · a write is one transaction and may be repeated: an older state never
+ * replaces a newer one, nor an older outcome, visit or event · after an error while writing the owner closes the file and
+ * opens it again.
  */
-import { crc32 } from 'node:zlib';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import type { ActorState } from './coalesce.ts';
-import type { CallRecord, StoredOutcome } from './contract.ts';
+import { ActorTable, type ActorWrite } from './actor-table.ts';
+import { CallTable, type CallWrite } from './call-table.ts';
+import { type ClosedActor, ClosedTable } from './closed-table.ts';
+import type { SessionRecord } from './contract.ts';
+import { HistoryTable } from './history-table.ts';
 import { checkFormat, openFile, prepareAll, tenantFormat } from './migrations.ts';
+import { NumberedTable } from './numbered-table.ts';
 import { look, makeDirectory, refuseForeign, tenantDirectory } from './paths.ts';
-import { actorKey } from './pending.ts';
+import { PlaceTable } from './place-table.ts';
+import { SessionTable } from './session-table.ts';
 import { checkpoint, DamagedFileError, type Db } from './sqlite.ts';
+import type { TrailWrite } from './trail-write.ts';
 import { Transaction } from './transaction.ts';
-
-export interface ActorWrite extends ActorState {
-  readonly type: string;
-  readonly id: string;
-}
-
-export interface CallWrite extends CallRecord {
-  readonly type: string;
-  readonly id: string;
-}
-
-export interface ClosedActor {
-  readonly type: string;
-  readonly id: string;
-  readonly reason: string;
-}
+import { VisitorTable } from './visitor-table.ts';
 
 /** What one transaction writes. */
 export interface TenantWrite {
   readonly actors: readonly ActorWrite[];
   readonly calls: readonly CallWrite[];
+  readonly trails: readonly TrailWrite[];
   readonly closed: readonly ClosedActor[];
   readonly atMs: number;
-  /** Outcomes of calls that ended before are deleted, some with each write. */
+  /** Outcomes of calls that ended before are deleted, and patches that were kept before; some with each write. */
   readonly purgeBeforeMs: number;
+  /** The same for sessions that were found to have ended before. */
+  readonly sessionsBeforeMs: number;
 }
 
-/** A row that fails its check: this actor's data is not to be trusted, the rest of the file may be. */
-export class DamagedActorError extends Error {
-  override readonly name = 'DamagedActorError';
+export interface OpenOptions {
+  readonly create: boolean;
+  readonly nowMs: number;
+  /** The run of the process: what a new file takes as its epoch. */
+  readonly boot: string;
 }
 
-/** Rows deleted with each write at most: bounds the pause. */
+/** Rows deleted from each table with each write at most: bounds the pause. */
 const purgeRowsMax = 500;
 
 export class TenantFile {
   readonly tenant: string;
+  /** The line of history that its numbers belong to. */
+  readonly epoch: string;
+  readonly actors: ActorTable;
+  readonly closed: ClosedTable;
+  readonly calls: CallTable;
+  readonly numbered: NumberedTable;
+  readonly visitors: VisitorTable;
+  readonly places: PlaceTable;
+  readonly history: HistoryTable;
+  readonly sessions: SessionTable;
   readonly #db: Db;
-  readonly #sql;
   readonly #transaction: Transaction;
-  readonly #closed = new Map<string, string>();
 
   /** Undefined when the tenant has no file and `create` is false. @throws NewerFileError, DamagedFileError, SqliteError */
-  static open(dataDir: string, tenant: string, options: { create: boolean; nowMs: number }): TenantFile | undefined {
+  static open(dataDir: string, tenant: string, options: OpenOptions): TenantFile | undefined {
     const directory = tenantDirectory(dataDir, tenant);
     refuseForeign(directory, 'directory');
     const path = join(directory, 'tenant.db');
@@ -69,84 +73,64 @@ export class TenantFile {
     }
     // A WAL that was left may be another file's. A reader finds out without moving it in.
     if (look(`${path}-wal`) !== undefined && look(path) !== undefined) checkBeforeWriting(path, tenant);
-    const db = openFile(
-      path,
-      tenantFormat,
-      options.create ? (made) => identify(made, tenant, options.nowMs) : undefined,
-    );
+    const db = openFile(path, tenantFormat, options.create ? (made) => identify(made, tenant, options) : undefined);
     if (db === undefined) return undefined;
     try {
       checkOwner(db, path, tenant);
-      return prepareAll(path, () => new TenantFile(tenant, db));
+      return prepareAll(path, () => new TenantFile(tenant, db, options.boot));
     } catch (error) {
       db.close();
       throw error;
     }
   }
 
-  private constructor(tenant: string, db: Db) {
+  private constructor(tenant: string, db: Db, boot: string) {
     this.tenant = tenant;
     this.#db = db;
-    this.#sql = statements(db);
     this.#transaction = new Transaction(db);
-    for (const { type, id, reason } of this.#sql.closed.all()) this.#closed.set(actorKey(type, id), reason);
-  }
-
-  /** Why an actor was closed off; undefined for the others. */
-  closedReason(type: string, id: string): string | undefined {
-    return this.#closed.get(actorKey(type, id));
-  }
-
-  /** Undefined when it was never written. @throws DamagedActorError */
-  readActor(type: string, id: string): ActorState | undefined {
-    const row = this.#sql.actor.get(type, id);
-    if (row === undefined) {
-      if (this.#sql.actorByHash.get(hashOf(type, id), type, id) === undefined) return undefined;
-      throw new DamagedActorError(`actor ${type}/${id} of tenant ${this.tenant} has lost its index entry`);
-    }
-    if (!isSoundActor(this.tenant, type, id, row))
-      throw new DamagedActorError(`actor ${type}/${id} of tenant ${this.tenant} fails its check`);
-    return { seq: row.seq, version: row.version, state: row.state };
-  }
-
-  hasOutcomes(type: string, id: string): boolean {
-    return this.#sql.anyCall.get(type, id) !== undefined;
-  }
-
-  /** @throws DamagedActorError */
-  outcome(type: string, id: string, key: string): { args: string; outcome: StoredOutcome; atMs: number } | undefined {
-    const row = this.#sql.call.get(type, id, key);
-    if (row === undefined) return undefined;
-    if (typeof row.outcome !== 'string' || callCrc(this.tenant, type, id, key, row) !== row.crc)
-      throw new DamagedActorError(`an outcome of ${type}/${id} of tenant ${this.tenant} fails its check`);
-    return { args: row.args, outcome: JSON.parse(row.outcome) as StoredOutcome, atMs: row.atMs };
+    this.epoch = epochOf(db, this.#transaction, boot);
+    this.actors = new ActorTable(db, tenant);
+    this.closed = new ClosedTable(db);
+    this.calls = new CallTable(db, tenant);
+    this.numbered = new NumberedTable(db, tenant);
+    this.visitors = new VisitorTable(db, tenant);
+    this.places = new PlaceTable(db, tenant);
+    this.history = new HistoryTable(db, tenant);
+    this.sessions = new SessionTable(db);
   }
 
   /** @throws CommitError, and then this file must be closed and opened again */
-  write({ actors, calls, closed, atMs, purgeBeforeMs }: TenantWrite): void {
-    const sql = this.#sql;
+  write(write: TenantWrite): void {
+    const { atMs, purgeBeforeMs } = write;
     this.#transaction.run(() => {
-      for (const { type, id, seq, version, state } of actors) {
-        const crc = actorCrc(this.tenant, type, id, { seq, version, state, updatedMs: atMs });
-        sql.putActor.run(type, id, hashOf(type, id), seq, version, atMs, crc, state);
-      }
-      for (const call of calls) {
-        const { type, id, key, args } = call;
-        const outcome = JSON.stringify(call.outcome);
-        sql.putCall.run(
-          type,
-          id,
-          key,
-          args,
-          call.atMs,
-          callCrc(this.tenant, type, id, key, { args, atMs: call.atMs, outcome }),
-          outcome,
-        );
-      }
-      for (const { type, id, reason } of closed) sql.putClosed.run(type, id, reason, atMs);
-      sql.purge.run(purgeBeforeMs, purgeRowsMax);
+      for (const actor of write.actors) this.actors.put(actor, atMs);
+      for (const call of write.calls) this.calls.put(call);
+      for (const trail of write.trails) this.#putTrail(trail, atMs);
+      for (const actor of write.closed) this.closed.put(actor, atMs);
+      this.calls.purge(purgeBeforeMs, purgeRowsMax);
+      this.numbered.purge(purgeBeforeMs, purgeRowsMax);
+      this.history.purge(purgeBeforeMs);
+      this.sessions.purge(write.sessionsBeforeMs, purgeRowsMax);
     });
-    for (const { type, id, reason } of closed) this.#closed.set(actorKey(type, id), reason);
+    for (const actor of write.closed) this.closed.remember(actor);
+  }
+
+  /** @throws CommitError, as write */
+  putSessions(records: readonly SessionRecord[], nowMs: number, purgeBeforeMs: number): void {
+    this.#transaction.run(() => {
+      for (const record of records) this.sessions.put(record, nowMs);
+      this.sessions.purge(purgeBeforeMs, purgeRowsMax);
+    });
+  }
+
+  /** Ends the sessions of every run of the process but this. @returns how many @throws CommitError, as write */
+  endStaleSessions(boot: string, nowMs: number): number {
+    if (!this.sessions.anyStale(boot)) return 0;
+    let ended = 0;
+    this.#transaction.run(() => {
+      ended = this.sessions.endStale(boot, nowMs);
+    });
+    return ended;
   }
 
   checkpoint(): void {
@@ -156,78 +140,13 @@ export class TenantFile {
   close(): void {
     this.#db.close();
   }
-}
 
-interface ActorRow {
-  readonly seq: number;
-  readonly version: number;
-  readonly updatedMs: number;
-  readonly state: string;
-}
-
-interface CallRow {
-  readonly args: string;
-  readonly atMs: number;
-  readonly outcome: string;
-}
-
-function statements(db: Db) {
-  return {
-    actor: db.prepare<[string, string], ActorRow & { crc: number }>(
-      'SELECT seq, version, updated_ms AS updatedMs, crc, state FROM actors WHERE type = ? AND id = ?',
-    ),
-    // The hint keeps the planner on the second way: a check by the first way again would prove nothing.
-    actorByHash: db.prepare<[number, string, string]>(
-      'SELECT 1 FROM actors INDEXED BY actors_by_hash WHERE hash = ? AND type = ? AND id = ?',
-    ),
-    anyCall: db.prepare<[string, string]>('SELECT 1 FROM calls WHERE type = ? AND id = ? LIMIT 1'),
-    call: db.prepare<[string, string, string], CallRow & { crc: number }>(
-      'SELECT args, at_ms AS atMs, crc, outcome FROM calls WHERE type = ? AND id = ? AND key = ?',
-    ),
-    closed: db.prepare<[], ClosedActor>('SELECT type, id, reason FROM quarantined'),
-    putActor: db.prepare(
-      `INSERT INTO actors (type, id, hash, seq, version, updated_ms, crc, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (type, id) DO UPDATE SET seq = excluded.seq, version = excluded.version, updated_ms = excluded.updated_ms,
-         crc = excluded.crc, state = excluded.state WHERE excluded.seq > actors.seq`,
-    ),
-    // A newer outcome under an old key means that the old one had expired; a repeated write changes nothing.
-    putCall: db.prepare(
-      `INSERT INTO calls (type, id, key, args, at_ms, crc, outcome) VALUES (?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (type, id, key) DO UPDATE SET args = excluded.args, at_ms = excluded.at_ms, crc = excluded.crc,
-         outcome = excluded.outcome WHERE excluded.at_ms > calls.at_ms`,
-    ),
-    putClosed: db.prepare(
-      'INSERT INTO quarantined (type, id, reason, at_ms) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
-    ),
-    purge: db.prepare(
-      'DELETE FROM calls WHERE (type, id, key) IN (SELECT type, id, key FROM calls WHERE at_ms < ? LIMIT ?)',
-    ),
-  };
-}
-
-/** Is this what was once written under that name? */
-export function isSoundActor(tenant: string, type: string, id: string, row: ActorRow & { crc: number }): boolean {
-  // A flipped bit can make text a blob of the same bytes, and so of the same CRC.
-  return typeof row.state === 'string' && actorCrc(tenant, type, id, row) === row.crc;
-}
-
-/** Over everything that the row says, and whose it is. */
-function actorCrc(tenant: string, type: string, id: string, { seq, version, updatedMs, state }: ActorRow): number {
-  return crc32(state, crc32(`${tenant}\n${type}\n${id}\n${seq}\n${version}\n${updatedMs}\n`));
-}
-
-function callCrc(tenant: string, type: string, id: string, key: string, { args, atMs, outcome }: CallRow): number {
-  return crc32(outcome, crc32(`${tenant}\n${type}\n${id}\n${key}\n${args}\n${atMs}\n`));
-}
-
-function hashOf(type: string, id: string): number {
-  return crc32(actorKey(type, id));
-}
-
-function identify(db: Db, tenant: string, nowMs: number): void {
-  const put = db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
-  put.run('tenant', tenant);
-  put.run('created', new Date(nowMs).toISOString());
+  #putTrail({ type, id, numbered, visits, chunks, place }: TrailWrite, atMs: number): void {
+    for (const calls of numbered) this.numbered.put(type, id, calls, atMs);
+    for (const visit of visits) this.visitors.put(type, id, visit);
+    for (const chunk of chunks) this.history.put(type, id, chunk, atMs);
+    if (place !== undefined) this.places.put(type, id, place);
+  }
 }
 
 /** @throws DamagedFileError when the file is another tenant's */
@@ -248,3 +167,21 @@ function checkBeforeWriting(path: string, tenant: string): void {
     db.close();
   }
 }
+
+function identify(db: Db, tenant: string, { nowMs, boot }: OpenOptions): void {
+  const put = db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
+  put.run('tenant', tenant);
+  put.run('created', new Date(nowMs).toISOString());
+  put.run('epoch', boot);
+}
+
+/** A file of a former version has none, and one that was damaged may have one that no frame could carry. */
+function epochOf(db: Db, transaction: Transaction, boot: string): string {
+  const epoch = db.prepare("SELECT value FROM meta WHERE key = 'epoch'").pluck().get();
+  if (typeof epoch === 'string' && epochPattern.test(epoch)) return epoch;
+  const put = db.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('epoch', ?)");
+  transaction.run(() => put.run(boot));
+  return boot;
+}
+
+const epochPattern = /^[\w-]{1,64}$/;

@@ -1,16 +1,28 @@
 /**
  * The tenant files that are open, the longest unused first. Each costs three descriptors, so that their number is bounded.
+ *
+ * A file that is opened for the first time in this run of the process is shown to `onFirst` before anybody reads it.
  */
+import type { Logger } from '../host/log.ts';
 import { TenantFile } from './tenant-file.ts';
 
-export class TenantFiles {
-  readonly #dataDir: string;
-  readonly #openMax: number;
-  readonly #open = new Map<string, TenantFile>();
+export interface TenantFilesParts {
+  readonly dataDir: string;
+  readonly boot: string;
+  readonly openMax: number;
+  readonly log: Logger;
+  /** May write. When it fails the file is opened once more, without it. */
+  readonly onFirst: (file: TenantFile) => void;
+}
 
-  constructor(dataDir: string, openMax: number) {
-    this.#dataDir = dataDir;
-    this.#openMax = openMax;
+export class TenantFiles {
+  readonly #parts: TenantFilesParts;
+  readonly #open = new Map<string, TenantFile>();
+  /** Tenants whose file was open once. */
+  readonly #seen = new Set<string>();
+
+  constructor(parts: TenantFilesParts) {
+    this.#parts = parts;
   }
 
   /** Undefined when the tenant has no file and `create` is false. @throws as TenantFile.open */
@@ -21,10 +33,16 @@ export class TenantFiles {
       this.#open.set(tenant, open);
       return open;
     }
-    while (this.#open.size >= this.#openMax) this.close(this.#open.keys().next().value!);
-    const file = TenantFile.open(this.#dataDir, tenant, options);
-    if (file !== undefined) this.#open.set(tenant, file);
-    return file;
+    const { dataDir, boot, openMax } = this.#parts;
+    while (this.#open.size >= openMax) this.close(this.#open.keys().next().value!);
+    const file = TenantFile.open(dataDir, tenant, { ...options, boot });
+    if (file === undefined) return undefined;
+    this.#open.set(tenant, file);
+    return this.#seen.has(tenant) ? file : this.#first(file, options);
+  }
+
+  isOpen(tenant: string): boolean {
+    return this.#open.has(tenant);
   }
 
   /** The last connection of a file moves its WAL into it as it closes; nothing is lost where that fails. */
@@ -34,7 +52,29 @@ export class TenantFiles {
     file?.close();
   }
 
+  /** After an error, when closing may fail as well: the connection is given up either way. */
+  giveUp(tenant: string): void {
+    try {
+      this.close(tenant);
+    } catch (error) {
+      this.#parts.log.warn({ tenant, err: error }, 'a tenant file did not close cleanly');
+    }
+  }
+
   closeAll(): void {
     for (const tenant of this.#open.keys()) this.close(tenant);
+  }
+
+  #first(file: TenantFile, options: { create: boolean; nowMs: number }): TenantFile | undefined {
+    const { tenant } = file;
+    this.#seen.add(tenant);
+    try {
+      this.#parts.onFirst(file);
+      return file;
+    } catch (error) {
+      this.#parts.log.warn({ tenant, err: error }, 'sessions of a former process stay open in the records of a tenant');
+      this.giveUp(tenant);
+      return this.open(tenant, options);
+    }
   }
 }

@@ -2,6 +2,11 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { Journal } from '../../src/storage/journal.ts';
+import { systemClock } from '../../src/host/clock.ts';
+import { createLog } from '../../src/host/log.ts';
+import { defaultLimits } from '../../src/protocol/limits.ts';
+import type { SessionRecord } from '../../src/storage/contract.ts';
+import { KeeperCore } from '../../src/storage/keeper.ts';
 import { fermata, newFolder } from './command-fixture.ts';
 
 const dataDir = newFolder();
@@ -15,9 +20,17 @@ beforeAll(() => {
     version: 1,
     change: { kind: 'state' as const, text: JSON.stringify(state) },
     call: undefined,
+    trail: undefined,
   });
+  const visitor = { clientId: 'a', sessionId: 's', userId: null, claims: {} };
+  const visits = [{ kind: 'in', n: 1, visitor } as const];
+  const trail = { numbered: [], visits, patches: [], events: [], eventsMax: 0 };
   journal.commit(
-    [entry('acme', 'c1', { count: 7 }), entry('acme', '-c2', { note: 'bell \u009b31m' }), entry('globex', 'c1', {})],
+    [
+      { ...entry('acme', 'c1', { count: 7 }), trail },
+      entry('acme', '-c2', { note: 'bell \u009b31m' }),
+      entry('globex', 'c1', {}),
+    ],
     'durable',
   );
   journal.close();
@@ -57,6 +70,41 @@ test('--json gives the same to scripts', async () => {
   });
 });
 
+test('an actor is shown with its visitors and outcomes', async () => {
+  const { out } = await inspect('actor', 'acme', 'counter', 'c1');
+  expect(out).toMatch(/^stored outcomes +0$/m);
+  expect(out).toMatch(/^visitors +1$/m);
+});
+
+test('the sessions of a tenant are listed, the newest first', async () => {
+  const folder = newFolder();
+  const log = createLog({ level: 'silent', pretty: false }, 'test');
+  const core = new KeeperCore({ dataDir: folder, limits: defaultLimits, log, clock: systemClock, boot: 'boot-1' });
+  const nowMs = Date.now();
+  const session = (sessionId: string, connectedMs: number, more: Partial<SessionRecord>): SessionRecord => {
+    const fixed = { tenant: 'acme', userId: null, status: 'active', reason: '', boot: 'boot-1' } as const;
+    return { ...fixed, sessionId, clientId: `client-${sessionId}`, connectedMs, seenMs: connectedMs, ...more };
+  };
+  core.putSessions([
+    session('old', nowMs - 3 * 3_600_000, { status: 'inactive', reason: 'expired', userId: 'zo\u009be' }),
+    session('new', nowMs - 40_000, {}),
+  ]);
+  core.close();
+  const { exitCode, out } = await fermata(['inspect', 'sessions', 'acme', '--data-dir', folder]);
+  expect(exitCode).toBe(0);
+  expect(out.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
+    ['client', 'user', 'status', 'reason', 'connected', 'last seen'],
+    ['client-new', 'active', expect.stringMatching(/^4\d s ago$/), expect.stringMatching(/^4\d s ago$/)],
+    ['client-old', 'zo\\u009be', 'inactive', 'expired', '3 h ago', '3 h ago'],
+  ]);
+  const json = await fermata(['inspect', 'sessions', 'acme', '--json', '--data-dir', folder]);
+  expect(JSON.parse(json.out)).toMatchObject([
+    { sessionId: 'new', clientId: 'client-new', userId: null, status: 'active' },
+    { sessionId: 'old', reason: 'expired' },
+  ]);
+  expect((await inspect('sessions', 'acme')).out).toBe('tenant acme has no sessions on record');
+});
+
 test('an id that begins with a dash comes after --, and its state cannot steer the terminal', async () => {
   const { exitCode, out } = await fermata(['inspect', 'actor', '--data-dir', dataDir, '--', 'acme', 'counter', '-c2']);
   expect(exitCode).toBe(0);
@@ -87,6 +135,7 @@ test('an empty data directory has no tenants yet, and an absent one is told and 
 test.each([
   [['actr', 'acme'], 'did you mean actor?'],
   [['actors'], 'inspect actors takes <tenant>'],
+  [['sessions'], 'inspect sessions takes <tenant>'],
   [['actor', 'acme', 'counter'], 'inspect actor takes <tenant> <type> <id>'],
   [['tenants', 'acme'], 'inspect tenants takes no further words'],
 ])('the wrong words are told: %s', async (words, sentence) => {

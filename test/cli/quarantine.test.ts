@@ -27,7 +27,7 @@ const bang: PoisonCall = { ...boom, fingerprint: 'f'.repeat(32), method: 'bang',
 function closedOff(): string {
   const dataDir = newFolder();
   const log = createLog({ level: 'silent', pretty: false }, 'test');
-  const core = new KeeperCore({ dataDir, limits: defaultLimits, log, clock: systemClock });
+  const core = new KeeperCore({ dataDir, limits: defaultLimits, log, clock: systemClock, boot: 'boot' });
   const address = (tenant: string, id: string) => ({ tenant, type: 'counter', id });
   const entry = (tenant: string, id: string) => ({
     address: address(tenant, id),
@@ -35,6 +35,7 @@ function closedOff(): string {
     version: 1,
     change: { kind: 'state' as const, text: '{}' },
     call: undefined,
+    trail: undefined,
   });
   const { body } = packRow(1, [entry('acme', 'c1'), entry('globex', 'c1')]);
   core.committed(0, { journalSeq: 1, body }, [{ address: address('acme', 'c2'), text: '' }]);

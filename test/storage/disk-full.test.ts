@@ -72,8 +72,8 @@ describe('on a full disk', () => {
       'durable',
     );
     journal.close();
-    // Space for the small files that reading a journal takes, and no more.
-    fill(100_000);
+    // Space for a new tenant file without its content, and for the small files that reading a journal takes.
+    fill(200_000);
     const core = openCore(dataDir);
     expect(recover(dataDir, core, 1, silentLog)).toMatchObject({ rows: 1, pending: true });
     expect(stateOf(core, address('c7'))).toBe('w'.repeat(10_000));

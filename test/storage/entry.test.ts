@@ -1,7 +1,8 @@
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { keyProblem } from '../../src/protocol/address.ts';
-import type { JournalEntry } from '../../src/storage/contract.ts';
+import type { JournalEntry, StoredOutcome, Trail } from '../../src/storage/contract.ts';
 import {
   callName,
   callNameOfKey,
@@ -12,11 +13,56 @@ import {
   encodeEntry,
 } from '../../src/storage/entry.ts';
 import { checkRow, packRow } from '../../src/storage/journal-row.ts';
-import { address, callEntry, okCall, patchEntry, stateEntry } from './fixtures.ts';
+import { address, callEntry, ok, okCall, patchEntry, stateEntry, trailEntry } from './fixtures.ts';
 
 // Ids and keys as the gateway lets them in: well-formed Unicode without control characters.
 const freeText = fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => keyProblem(text) === undefined);
 const jsonText = fc.jsonValue().map((value) => JSON.stringify(value));
+
+const outcome: fc.Arbitrary<StoredOutcome> = fc.oneof(
+  fc.record({ kind: fc.constant('ok' as const), result: fc.oneof(fc.constant(''), jsonText) }),
+  fc.record({
+    kind: fc.constant('error' as const),
+    error: fc.record({
+      code: fc.constant('HANDLER'),
+      message: fc.string(),
+      outcome: fc.constant('failed' as const),
+      retryable: fc.boolean(),
+    }),
+  }),
+);
+
+const items = fc.array(fc.record({ seq: fc.nat(), text: jsonText }), { maxLength: 3 });
+const claims = fc.dictionary(freeText, fc.jsonValue()).map((value) => JSON.parse(JSON.stringify(value)) as object);
+const trails: fc.Arbitrary<Trail> = fc.record({
+  numbered: fc.array(
+    fc.record({
+      client: fc.constantFrom('client-one', 'client_TWO'),
+      ack: fc.nat(),
+      calls: fc.array(fc.record({ n: fc.nat(), outcome, atMs: fc.nat() }), { maxLength: 3 }),
+    }),
+    { maxLength: 2 },
+  ),
+  visits: fc.array(
+    fc.oneof(
+      fc.record({
+        kind: fc.constant('in' as const),
+        n: fc.nat(),
+        visitor: fc.record({
+          clientId: freeText,
+          sessionId: freeText,
+          userId: fc.option(freeText),
+          claims: claims as fc.Arbitrary<Record<string, unknown>>,
+        }),
+      }),
+      fc.record({ kind: fc.constant('out' as const), n: fc.nat(), clientId: freeText }),
+    ),
+    { maxLength: 3 },
+  ),
+  patches: fc.oneof(fc.constant('own' as const), items),
+  events: items,
+  eventsMax: fc.nat(),
+});
 
 const entries: fc.Arbitrary<JournalEntry> = fc.record({
   address: fc.record({
@@ -34,22 +80,12 @@ const entries: fc.Arbitrary<JournalEntry> = fc.record({
     fc.record({
       key: freeText,
       args: fc.base64String(),
-      outcome: fc.oneof(
-        fc.record({ kind: fc.constant('ok' as const), result: fc.oneof(fc.constant(''), jsonText) }),
-        fc.record({
-          kind: fc.constant('error' as const),
-          error: fc.record({
-            code: fc.constant('HANDLER'),
-            message: fc.string(),
-            outcome: fc.constant('failed' as const),
-            retryable: fc.boolean(),
-          }),
-        }),
-      ),
+      outcome,
       atMs: fc.nat(),
     }),
     { nil: undefined },
   ),
+  trail: fc.option(trails, { nil: undefined }),
 });
 
 describe('journal entries', () => {
@@ -59,6 +95,31 @@ describe('journal entries', () => {
         const read = decodeEntries(encodeEntries(written));
         expect(read).toEqual(written.map((entry) => ({ kind: 'entry', entry })));
       }),
+    );
+  });
+
+  it('of the first format, which have no trail, are read as they always were', () => {
+    // As a former version wrote it, byte by byte.
+    const text = 'fea1c0de\t["acme","counter","c1",7,1,"patches"]\t[{"op":"replace","path":"/n","value":7}]\t';
+    const call = '["k","hash","ok","7",1700000000000]';
+    const sealed = (body: string) => `${crc32(body).toString(16).padStart(8, '0')}\t${body}`;
+    for (const field of ['', call]) {
+      const former = sealed(text.slice(9) + field);
+      const read = decodeEntry(former);
+      expect(read).toMatchObject({
+        kind: 'entry',
+        entry: { seq: 7, call: field === '' ? undefined : { key: 'k', outcome: { result: '7' } }, trail: undefined },
+      });
+      // And written so still: whoever keeps no trail pays for none.
+      expect(read.kind === 'entry' && encodeEntry(read.entry)).toBe(former);
+    }
+  });
+
+  it('carry numbered calls in few words', () => {
+    const calls = [{ n: 8, outcome: ok({ total: 7 }), atMs: 17 }];
+    const entry = trailEntry(address('c1'), 3, { numbered: [{ client: 'abcdefgh', ack: 7, calls }] });
+    expect(encodeEntry(entry).slice(9)).toBe(
+      '["acme","counter","c1",3,1,"none"]\t\t\t[[["abcdefgh",7,[8,"ok","{\\"total\\":7}",17]]]]',
     );
   });
 

@@ -7,7 +7,14 @@ import { type Clock, systemClock } from '../../src/host/clock.ts';
 import { createLog } from '../../src/host/log.ts';
 import type { Address } from '../../src/protocol/address.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
-import type { CallRecord, JournalEntry, StateChange } from '../../src/storage/contract.ts';
+import type {
+  CallRecord,
+  JournalEntry,
+  StateChange,
+  StoredOutcome,
+  Trail,
+  Visitor,
+} from '../../src/storage/contract.ts';
 import { Journal } from '../../src/storage/journal.ts';
 import { KeeperCore } from '../../src/storage/keeper.ts';
 import { journalPath } from '../../src/storage/paths.ts';
@@ -43,12 +50,18 @@ export function steppedClock(): Clock & { passS(seconds: number): void } {
 }
 
 /** A keeper that writes only when it is told to. */
-export function openCore(dataDir: string, limits: Partial<Limits> = {}, clock: Clock = systemClock): KeeperCore {
+export function openCore(
+  dataDir: string,
+  limits: Partial<Limits> = {},
+  clock: Clock = systemClock,
+  boot = 'boot-1',
+): KeeperCore {
   const core = new KeeperCore({
     dataDir,
     limits: { ...defaultLimits, keeperDelayMs: 3_600_000, ...limits },
     log: silentLog,
     clock,
+    boot,
   });
   onTestFinished(() => void core.close());
   return core;
@@ -77,7 +90,21 @@ export function callEntry(at: Address, seq: number, call: CallRecord): JournalEn
 }
 
 function entryOf(at: Address, seq: number, change: StateChange, call: CallRecord | undefined): JournalEntry {
-  return { address: at, seq, version: 1, change, call };
+  return { address: at, seq, version: 1, change, call, trail: undefined };
+}
+
+/** An entry without a change, or another's with the trail added. */
+export function trailEntry(at: Address, seq: number, trail: Partial<Trail>, entry?: JournalEntry): JournalEntry {
+  const whole = { numbered: [], visits: [], patches: [], events: [], eventsMax: 0, ...trail };
+  return { ...(entry ?? entryOf(at, seq, { kind: 'none' }, undefined)), trail: whole };
+}
+
+export function visitorOf(clientId: string): Visitor {
+  return { clientId, sessionId: `session of ${clientId}`, userId: null, claims: { role: 'guest' } };
+}
+
+export function ok(result: unknown): StoredOutcome {
+  return { kind: 'ok', result: JSON.stringify(result) };
 }
 
 export function okCall(key: string, result: unknown, atMs = Date.now()): CallRecord {

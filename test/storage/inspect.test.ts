@@ -2,18 +2,22 @@ import Database from 'better-sqlite3';
 import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { Trail } from '../../src/storage/contract.ts';
 import { InspectError, listActors, listTenants, readActor } from '../../src/storage/inspect.ts';
 import type { Journal } from '../../src/storage/journal.ts';
 import type { KeeperCore } from '../../src/storage/keeper.ts';
 import {
   address,
   codeOf,
+  ok,
   okCall,
   openCore,
   openJournal,
   patchEntry,
   stateEntry,
   temporaryDirectory,
+  trailEntry,
+  visitorOf,
 } from './fixtures.ts';
 
 const c1 = address('räume/1');
@@ -89,6 +93,26 @@ describe('inspecting a data directory', () => {
     ]);
     expect(listActors(dataDir, 'acme', 1)).toHaveLength(1);
     expect(readActor(dataDir, 'fresh', 'counter', 'c1')).toMatchObject({ state: '1' });
+  });
+
+  it('counts visitors and outcomes of numbered calls, whether journal or file has them', () => {
+    const { dataDir, core, journal } = fixture();
+    const atMs = Date.now();
+    const leave = (ack: number, n: number, visits: Trail['visits']) =>
+      trailEntry(c1, 1, { numbered: [{ client: 'abcdefgh', ack, calls: [{ n, outcome: ok(n), atMs }] }], visits });
+    const came = (n: number, clientId: string) => ({ kind: 'in', n, visitor: visitorOf(clientId) }) as const;
+    const counts = () => {
+      const { outcomes, visitors } = readActor(dataDir, 'acme', 'counter', 'räume/1');
+      return { outcomes, visitors };
+    };
+    core.committed(0, journal.commit([leave(0, 1, [came(1, 'a')]), leave(0, 2, [came(2, 'b')])], 'durable'));
+    expect(counts()).toEqual({ outcomes: 3, visitors: 2 });
+    core.flush();
+    expect(counts()).toEqual({ outcomes: 3, visitors: 2 });
+    core.committed(0, journal.commit([leave(1, 3, [{ kind: 'out', n: 3, clientId: 'a' }])], 'durable'));
+    expect(counts()).toEqual({ outcomes: 3, visitors: 1 });
+    core.flush();
+    expect(counts()).toEqual({ outcomes: 3, visitors: 1 });
   });
 
   it('says what is not there', () => {

@@ -7,10 +7,12 @@ import { Thread } from '../../src/host/thread.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
 import type { Keeper } from '../../src/storage/contract.ts';
 import type { KeeperCore } from '../../src/storage/keeper.ts';
+import { listSessions } from '../../src/storage/inspect.ts';
 import { keeperPort, serveKeeper } from '../../src/storage/keeper-port.ts';
 import type { Recovered } from '../../src/storage/recovery.ts';
 import {
   address,
+  ok,
   okCall,
   openCore,
   openJournal,
@@ -18,6 +20,8 @@ import {
   silentLog,
   stateEntry,
   temporaryDirectory,
+  trailEntry,
+  visitorOf,
 } from './fixtures.ts';
 
 const c1 = address('c1');
@@ -29,10 +33,32 @@ describe('the keeper behind a port', () => {
     const first = keeper.load(c1);
     keeper.committed(journal.commit([patchEntry(c1, 2, [{ op: 'add', path: '/-', value: 2 }])], 'durable'));
     const second = keeper.load(c1);
-    expect(await first).toEqual({ seq: 1, version: 1, state: '[1]', hasOutcomes: true });
+    expect(await first).toMatchObject({ seq: 1, version: 1, state: '[1]', hasOutcomes: true });
     expect(await second).toMatchObject({ seq: 2, state: '[1,2]' });
     expect(await keeper.outcome(c1, 'k')).toEqual({ args: 'hash of k', outcome: { kind: 'ok', result: '"é"' } });
     expect(await keeper.outcome(c1, 'other')).toBeUndefined();
+  });
+
+  it('answers what is known of numbered calls and of streams', async () => {
+    const { keeper, journal } = joined();
+    const numbered = [{ client: 'abcdefgh', ack: 1, calls: [{ n: 2, outcome: ok(2), atMs: Date.now() }] }];
+    const trail = { numbered, events: [{ seq: 1, text: '"é"' }], eventsMax: 5 };
+    keeper.committed(journal.commit([trailEntry(c1, 0, trail)], 'durable'));
+    expect(await keeper.numbered(c1, 'abcdefgh')).toEqual({ ack: 1, calls: numbered[0]!.calls });
+    expect(await keeper.numbered(c1, 'somebody-else')).toBeUndefined();
+    expect(await keeper.history(c1, 'event', 0)).toEqual(trail.events);
+    expect(await keeper.history(c1, 'event', 5)).toBeUndefined();
+    expect(await keeper.history(c1, 'state', 0)).toEqual([]);
+  });
+
+  it('tells which actors a former process left with visitors', async () => {
+    const { keeper, core, journal } = joined();
+    const stale = new Promise((resolve) => keeper.onStale(resolve));
+    const visits = [{ kind: 'in', n: 1, visitor: visitorOf('a') } as const];
+    keeper.committed(journal.commit([trailEntry(c1, 0, { visits })], 'durable'));
+    expect(await keeper.load(c1)).toMatchObject({ visitors: [visitorOf('a')] });
+    expect(await core.closeStale(1)).toEqual({ tenants: 1, sessions: 0, actors: 1 });
+    expect(await stale).toEqual(c1);
   });
 
   it('tells what is synced and what was quarantined', async () => {
@@ -134,6 +160,29 @@ describe('the keeper thread', () => {
     expect(openCore(dataDir).load(c1)).toMatchObject({ seq: 3, state: '[1,2,3]' });
   });
 
+  it('writes records of sessions, and in the next run closes what this one left', async () => {
+    const dataDir = temporaryDirectory();
+    const cables = [new MessageChannel(), new MessageChannel()];
+    const first = keeperThread(dataDir, cables[0]!.port1, 'boot-1');
+    await first.ask('recover', { shards: 1 });
+    const journal = openJournal(dataDir);
+    const visits = [{ kind: 'in', n: 1, visitor: visitorOf('a') } as const];
+    keeperPort(cables[0]!.port2).committed(journal.commit([trailEntry(c1, 0, { visits })], 'durable'));
+    const record = { sessionId: 's1', clientId: 'a', userId: 'u', status: 'active', reason: '', boot: 'boot-1' };
+    await first.ask('putSessions', [{ tenant: 'acme', ...record, connectedMs: 1, seenMs: 2 }]);
+    await first.ask('stop');
+    await first.terminate();
+
+    const next = keeperThread(dataDir, cables[1]!.port1, 'boot-2');
+    await next.ask('recover', { shards: 1 });
+    const keeper = keeperPort(cables[1]!.port2);
+    const stale = new Promise((resolve) => keeper.onStale(resolve));
+    await next.ask('closeStale', { shards: 1 });
+    expect(await stale).toEqual(c1);
+    expect(listSessions(dataDir, 'acme')).toMatchObject([{ sessionId: 's1', status: 'inactive', reason: 'crash' }]);
+    expect(await next.ask('stop')).toBe(true);
+  });
+
   it('ends the questions of its shards when it dies', async () => {
     const cable = new MessageChannel();
     const thread = keeperThread(temporaryDirectory(), cable.port1);
@@ -159,12 +208,12 @@ function joined(): { keeper: Keeper; core: KeeperCore; journal: ReturnType<typeo
   return { keeper, core, journal: openJournal(dataDir), dataDir };
 }
 
-function keeperThread(dataDir: string, port: MessageChannel['port1']): Thread {
+function keeperThread(dataDir: string, port: MessageChannel['port1'], boot = 'boot-1'): Thread {
   const limits = { ...defaultLimits, keeperDelayMs: 3_600_000 };
   const thread = new Thread(
     'keeper',
     'keeper',
-    { dataDir, limits, ports: [port], log: { level: 'silent', pretty: false } },
+    { dataDir, limits, boot, ports: [port], log: { level: 'silent', pretty: false } },
     [port],
   );
   onTestFinished(() => thread.terminate());

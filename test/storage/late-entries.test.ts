@@ -1,3 +1,5 @@
+import Database from 'better-sqlite3';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { JournalEntry } from '../../src/storage/contract.ts';
 import { encodeEntries } from '../../src/storage/entry.ts';
@@ -6,11 +8,14 @@ import {
   address,
   callEntry,
   clockAt,
+  ok,
   okCall,
   openCore,
   patchEntry,
   stateEntry,
   temporaryDirectory,
+  trailEntry,
+  visitorOf,
 } from './fixtures.ts';
 
 const c1 = address('c1');
@@ -50,6 +55,74 @@ describe('entries that a journal of a former shard count brings late', () => {
     expect(core.outcome(c1, 'j')).toMatchObject({ outcome: { result: '"new"' } });
     core.flush();
     for (const key of ['k', 'j']) expect(core.outcome(c1, key)).toMatchObject({ outcome: { result: '"new"' } });
+  });
+
+  it('never bring a visitor back who has left since', () => {
+    const dataDir = temporaryDirectory();
+    const came = trailEntry(c1, 0, { visits: [{ kind: 'in', n: 1, visitor: visitorOf('a') }] });
+    const left = trailEntry(c1, 0, { visits: [{ kind: 'out', n: 2, clientId: 'a' }] });
+    const again = trailEntry(c1, 0, { visits: [{ kind: 'in', n: 3, visitor: visitorOf('a') }] });
+    // Journal 0 is read before journal 7, which is the older one.
+    const core = openCore(dataDir);
+    give(core, 1, [left]);
+    give(core, 1, [came], 7);
+    expect(core.load(c1)).toMatchObject({ visitors: [], visitSeq: 2 });
+    core.flush();
+    expect(core.load(c1)).toMatchObject({ visitors: [], visitSeq: 2 });
+    core.close();
+    // Killed before journal 7 was removed: it comes again, and alone.
+    const next = openCore(dataDir);
+    give(next, 1, [came], 7);
+    expect(next.load(c1)).toMatchObject({ visitors: [], visitSeq: 2 });
+    next.flush();
+    expect(next.load(c1)).toMatchObject({ visitors: [], visitSeq: 2 });
+    give(next, 1, [again]);
+    give(next, 2, [came, left], 7);
+    expect(next.load(c1)).toMatchObject({ visitors: [visitorOf('a')], visitSeq: 3 });
+  });
+
+  it('never bring back a numbered call that its client has acknowledged since', () => {
+    const dataDir = temporaryDirectory();
+    const ended = (ack: number, ...numbers: number[]) => {
+      const calls = numbers.map((n) => ({ n, outcome: ok(n), atMs: Date.now() }));
+      return trailEntry(c1, 0, { numbered: [{ client: 'abcdefgh', ack, calls }] });
+    };
+    const core = openCore(dataDir);
+    give(core, 1, [ended(3, 4)]);
+    core.flush();
+    give(core, 1, [ended(1, 2, 3)], 7);
+    for (let round = 0; round < 2; round += 1) {
+      expect(core.numbered(c1, 'abcdefgh')).toMatchObject({ ack: 3, calls: [{ n: 4 }] });
+      core.flush();
+    }
+    const db = new Database(join(dataDir, 'tenants/acme/tenant.db'), { readonly: true });
+    expect(db.prepare('SELECT n FROM numbered').pluck().all()).toEqual([4]);
+    db.close();
+  });
+
+  it('never double or reorder what is kept of events and patches', () => {
+    const dataDir = temporaryDirectory();
+    const kept = (seq: number) =>
+      trailEntry(c1, seq, { patches: 'own', events: [{ seq, text: `"${seq}"` }], eventsMax: 9 }, patch(seq));
+    const core = openCore(dataDir);
+    give(core, 1, [kept(3), kept(4)]);
+    give(
+      core,
+      1,
+      [stateEntry(c1, 1, { n: 1 }), trailEntry(c1, 1, { events: [{ seq: 1, text: '"1"' }], eventsMax: 2 })],
+      7,
+    );
+    give(core, 2, [kept(2)], 7);
+    for (let round = 0; round < 2; round += 1) {
+      for (const stream of ['event', 'state'] as const)
+        expect(
+          core.history(c1, stream, 1)?.map(({ seq }) => seq),
+          stream,
+        ).toEqual([2, 3, 4]);
+      expect(core.history(c1, 'event', 0)).toHaveLength(4);
+      core.flush();
+      give(core, 3, [kept(2), kept(3)], 7);
+    }
   });
 
   function withFile(dataDir: string, entries: readonly JournalEntry[], clock = clockAt(10_000)): KeeperCore {

@@ -62,7 +62,7 @@ export function clockOf(now: () => number): Clock {
 export function openKeeper(dataDir: string, now: () => number): KeeperCore {
   const limits = { ...defaultLimits, keeperDelayMs: 3_600_000, tenantFilesOpenMax: 1 };
   const log = createLog({ level: 'silent', pretty: false }, 'keeper');
-  return new KeeperCore({ dataDir, limits, log, clock: clockOf(now) });
+  return new KeeperCore({ dataDir, limits, log, clock: clockOf(now), boot: 'boot' });
 }
 
 const scratchFormat: Format = {
@@ -102,7 +102,7 @@ async function live(dataDir: string): Promise<void> {
         : { kind: 'patches', text: JSON.stringify([{ op: 'add', path: `/entries/${seq - 1}`, value: entry }]) };
     const call = { key: keyOf(n), args: 'args', outcome: { kind: 'ok', result: String(seq) }, atMs } as const;
     const row = journals[shard]!.commit(
-      [{ address, seq, version: 1, change, call }],
+      [{ address, seq, version: 1, change, call, trail: undefined }],
       n % 5 === 4 ? 'process' : 'durable',
     );
     writeSync(1, `${n}\n`);
