@@ -9,10 +9,14 @@ import type { ActorDefinition } from '../actor/definition.ts';
 import { addressKey, type Address } from '../protocol/address.ts';
 import { AppError } from '../protocol/errors.ts';
 import { actorHead } from '../protocol/messages.ts';
-import type { Mailbox } from './mailbox.ts';
-import type { Outcomes } from './outcomes.ts';
-import { smallStateChars, type Staged } from './staged.ts';
+import type { Limits } from '../protocol/limits.ts';
+import type { Visitor } from '../storage/contract.ts';
 import type { Audience } from './audience.ts';
+import { History } from './history.ts';
+import type { Mailbox } from './mailbox.ts';
+import { NumberedClients } from './numbered.ts';
+import { Outcomes } from './outcomes.ts';
+import { smallStateChars, type Staged } from './staged.ts';
 
 export type ActivationStatus =
   /** Waiting for the keeper; the mailbox fills. */
@@ -28,8 +32,16 @@ export class Activation {
   /** The start of every frame about this actor. */
   readonly head: string;
   readonly mailbox: Mailbox;
+  /** Of calls with an arbitrary key. */
   readonly outcomes: Outcomes;
+  /** Of calls whose clients number them. */
+  readonly numbered: NumberedClients;
   readonly audience: Audience;
+  /** What subscribers may have missed. */
+  readonly patches: History;
+  readonly events: History;
+  /** Clients whose `onConnect` is on record and whose `onDisconnect` is not, by client id; as on disk after the next commit. */
+  readonly visitors = new Map<string, Visitor>();
 
   status: ActivationStatus = 'loading';
   /** A turn is waiting for something asynchronous; it holds the actor until it ends. */
@@ -44,6 +56,12 @@ export class Activation {
   state: unknown = undefined;
   /** Number of the state; rises with every change. */
   seq = 0;
+  /** Number of the last event that was kept. */
+  eventSeq = 0;
+  /** Arrivals and departures that were put on record. */
+  visitSeq = 0;
+  /** Numbers of another epoch mean something else. */
+  epoch = '';
   /** The next write must be the whole state: disk has none yet, or one of another version or shape. */
   needsWholeWrite = true;
   /** Characters of the state's JSON: exact after its text was made, and at least the truth after each change since. */
@@ -56,8 +74,8 @@ export class Activation {
     address: Address,
     definition: ActorDefinition,
     mailbox: Mailbox,
-    outcomes: Outcomes,
     audience: Audience,
+    limits: Limits,
     nowMs: number,
   ) {
     this.address = address;
@@ -65,8 +83,11 @@ export class Activation {
     this.definition = definition;
     this.head = actorHead(address.type, address.id);
     this.mailbox = mailbox;
-    this.outcomes = outcomes;
+    this.outcomes = new Outcomes(limits.outcomeMs, limits.outcomesInMemoryMax);
+    this.numbered = new NumberedClients(limits.outcomesInMemoryMax);
     this.audience = audience;
+    this.patches = new History({ itemsMax: limits.historyTurnsMax, charsMax: limits.historyBytesMax });
+    this.events = new History({ itemsMax: definition.historyEventsMax, charsMax: limits.historyBytesMax });
     this.lastUsedMs = nowMs;
   }
 
@@ -78,6 +99,17 @@ export class Activation {
       this.#exactChars = this.stateChars;
     }
     return this.#text;
+  }
+
+  /** Is what happens here written to disk? */
+  get stored(): boolean {
+    return this.definition.durability !== 'memory';
+  }
+
+  /** Does disk know its visitors? Only a type with hooks needs that. */
+  get recordsVisitors(): boolean {
+    const { onConnect, onDisconnect } = this.definition;
+    return this.stored && (onConnect !== undefined || onDisconnect !== undefined);
   }
 
   /** `chars`: at least the characters of its JSON. */
@@ -92,6 +124,7 @@ export class Activation {
   committed(staged: Staged): void {
     if (staged.changed) this.needsWholeWrite = false;
     if (staged.calls.length > 0) this.outcomes.trim();
+    this.numbered.trim();
   }
 
   /** Is the whole state the better thing to write, given the characters of patches that would say the same? */
@@ -116,4 +149,9 @@ export function droppedMeanwhile(): AppError {
       retryAfterMs: 1000,
     },
   );
+}
+
+/** An actor that was dropped while its turn waited: its state is not the true one any more. @throws AppError UNKNOWN */
+export function refuseDead(activation: Activation): void {
+  if (activation.status === 'dead') throw droppedMeanwhile();
 }

@@ -14,16 +14,16 @@ import type { Logger } from '../host/log.ts';
 import { addressKey, type Address } from '../protocol/address.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
-import type { Keeper } from '../storage/contract.ts';
+import type { Keeper, Visitor } from '../storage/contract.ts';
 import { Activation, droppedMeanwhile } from './activation.ts';
 import type { Audiences } from './audience.ts';
 import type { Batch } from './batch.ts';
 import { faultOf, internalError } from './faults.ts';
 import { loadActivation } from './loading.ts';
-import { Mailbox, type MailboxItem } from './mailbox.ts';
-import { Outcomes } from './outcomes.ts';
+import { type CallItem, Mailbox, type MailboxItem } from './mailbox.ts';
 import type { Refusals } from './refusals.ts';
 import type { Runner } from './runner.ts';
+import { ghostOf, type Sessions } from './sessions.ts';
 
 export interface ActivationsParts {
   readonly app: AppDefinition;
@@ -32,6 +32,9 @@ export interface ActivationsParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly audiences: Audiences;
+  readonly sessions: Sessions;
+  /** Settles when every gateway has said which sessions it has. */
+  readonly gatewaysPresent: Promise<void>;
   readonly batch: Batch;
   readonly refusals: Refusals;
   readonly runner: Runner;
@@ -121,7 +124,9 @@ export class Activations {
     this.#parts.runner.interrupt(activation, droppedMeanwhile());
     const items: MailboxItem[] = [];
     for (const stream of ['state', 'event'] as const) {
-      for (const session of activation.audience.of(stream)) items.push({ kind: 'subscribe', session, stream });
+      for (const session of activation.audience.of(stream)) {
+        items.push({ kind: 'subscribe', session, stream, since: undefined, lost: session.lost });
+      }
     }
     for (const item of activation.mailbox.takeAll()) {
       if (item.kind !== 'activate' && item.kind !== 'deactivate') items.push(item);
@@ -132,18 +137,13 @@ export class Activations {
   #open(address: Address): Activation {
     const { app, limits, clock, keeper, audiences, runner } = this.#parts;
     const key = addressKey(address);
-    const outcomes = new Outcomes(limits.outcomeMs, limits.outcomesInMemoryMax);
-    const activation = new Activation(
-      address,
-      app.actors.get(address.type)!,
-      new Mailbox(),
-      outcomes,
-      audiences.of(key),
-      clock.monotonic(),
-    );
+    const definition = app.actors.get(address.type)!;
+    const activation = new Activation(address, definition, new Mailbox(), audiences.of(key), limits, clock.monotonic());
     this.#table.set(key, activation);
     this.#loading += 1;
-    loadActivation(activation, keeper)
+    // Who is still there must be known before anybody is taken for gone.
+    this.#parts.gatewaysPresent
+      .then(() => loadActivation(activation, keeper, clock))
       .then(
         () => this.#loaded(activation),
         (error: unknown) => this.#unloadable(activation, error),
@@ -158,8 +158,21 @@ export class Activations {
   #loaded(activation: Activation): void {
     if (activation.status === 'dead') return;
     activation.status = 'active';
+    for (const visitor of activation.visitors.values()) this.#expect(activation, visitor);
     if (activation.definition.onActivate !== undefined) activation.mailbox.pushFront({ kind: 'activate' });
     this.#parts.runner.ready(activation);
+  }
+
+  /** A client that was with the actor when it was last in memory is so still, or its `onDisconnect` is due, before any call. */
+  #expect(activation: Activation, visitor: Visitor): void {
+    const session = this.#parts.sessions.find(visitor.sessionId);
+    if (session === undefined) {
+      const ghost = ghostOf(activation.address.tenant, visitor);
+      activation.mailbox.pushFront({ kind: 'disconnect', session: ghost });
+    } else {
+      activation.audience.connect(session);
+      session.actors.add(activation.key);
+    }
   }
 
   /** The actor cannot be had from disk: everyone who waits is told why, and the next call tries again. */
@@ -186,8 +199,25 @@ export class Activations {
     if (items.length === 0) return;
     const successor = this.#open(predecessor.address);
     for (const item of items) {
-      if (item.kind === 'call' && item.key !== '') successor.outcomes.adopt(item.key, predecessor.outcomes);
-      successor.mailbox.push(item);
+      if (item.kind !== 'call') successor.mailbox.push(item);
+      else successor.mailbox.push(this.#adopt(successor, predecessor, item));
     }
+  }
+
+  /** A call that waits, with those who wait for its end. */
+  #adopt(successor: Activation, predecessor: Activation, item: CallItem): CallItem {
+    if (item.key !== '') successor.outcomes.adopt(item.key, predecessor.outcomes);
+    if (item.numbered === undefined) return item;
+    const { client, n } = item.numbered;
+    const next = successor.numbered.of(client.name, () => this.#parts.keeper.numbered(successor.address, client.name));
+    next.acknowledge(client.ack);
+    next.adopt(n, client);
+    return { ...item, numbered: { client: next, n } };
+  }
+
+  /** Loads an actor that a former process left with visitors, so that they can be told goodbye. */
+  wake(address: Address): void {
+    if (!this.#parts.app.actors.has(address.type) || this.has(address)) return;
+    if (this.#table.size < this.#parts.limits.shardActorsMax) this.#open(address);
   }
 }

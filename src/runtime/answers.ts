@@ -37,12 +37,12 @@ export class Answers {
 
   /** The way out for what this actor says: through the batch, or at once when it lives in memory only. */
   exitOf(activation: Activation): Batch | Outputs {
-    return activation.definition.durability === 'memory' ? this.#parts.refusals.outputs : this.#parts.batch;
+    return activation.stored ? this.#parts.batch : this.#parts.refusals.outputs;
   }
 
   /** An answer of this actor is about to be given: it must wait for what the actor may have seen. */
   gate(activation: Activation): Batch | Outputs {
-    if (activation.definition.durability !== 'memory') this.#parts.batch.stage(activation);
+    if (activation.stored) this.#parts.batch.stage(activation);
     return this.exitOf(activation);
   }
 
@@ -65,16 +65,17 @@ export class Answers {
     for (const waiter of this.#everyone(activation, item)) exit.replyError(waiter, body);
   }
 
-  /** The key was seen before this actor came into memory. */
+  /** The key was seen before this actor came into memory: its caller gets the stored outcome, as does who waits with it. */
   repeat(activation: Activation, item: CallItem, stored: { args: string; outcome: StoredOutcome }): void {
-    for (const waiter of this.#everyone(activation, item)) this.stored(activation, waiter, item.args, stored);
+    for (const waiter of this.#everyone(activation, item)) {
+      if (stored.args === item.args) this.again(activation, waiter, stored.outcome);
+      else this.gate(activation).replyError(waiter, keyReused.toBody());
+    }
   }
 
-  /** Sends a stored outcome again, or refuses a key that stands for another call. */
-  stored(activation: Activation, to: Waiter, args: string, stored: { args: string; outcome: StoredOutcome }): void {
-    const exit = this.gate(activation);
-    if (stored.args === args) this.#tell(activation, exit, to, stored.outcome);
-    else exit.replyError(to, keyReused.toBody());
+  /** Sends a stored outcome again. It may have been staged only now, so that it waits for the commit as well. */
+  again(activation: Activation, to: Waiter, outcome: StoredOutcome): void {
+    this.#tell(activation, this.gate(activation), to, outcome);
   }
 
   #tell(activation: Activation, exit: Batch | Outputs, to: Waiter, outcome: StoredOutcome): void {
@@ -83,19 +84,32 @@ export class Answers {
   }
 
   /** Keeps the outcome of a call with a key, in the batch and in memory; returns those who waited for it. */
-  #keep(activation: Activation, { key, args }: CallItem, outcome: StoredOutcome): readonly Waiter[] {
+  #keep(activation: Activation, { key, args, numbered }: CallItem, outcome: StoredOutcome): readonly Waiter[] {
+    if (numbered !== undefined) {
+      const { client, n } = numbered;
+      if (activation.stored)
+        this.#parts.batch.stage(activation).endNumbered(client, n, outcome, this.#parts.clock.now());
+      else activation.numbered.trim();
+      return client.end(n, outcome);
+    }
     if (key === '') return nobody;
     const call: CallRecord = { key, args, outcome, atMs: this.#parts.clock.now() };
     const waiters = activation.outcomes.end(key, outcome, call.atMs);
-    if (activation.definition.durability === 'memory') activation.outcomes.trim();
-    else this.#parts.batch.stageCall(activation, call);
+    if (activation.stored) this.#parts.batch.stage(activation).calls.push(call);
+    else activation.outcomes.trim();
     return waiters;
   }
 
   /** The caller and those who wait for the same key; the key is free again. */
   #everyone(activation: Activation, item: CallItem): Waiter[] {
-    return [item, ...(item.key === '' ? [] : activation.outcomes.forget(item.key))];
+    return [item, ...forget(activation, item)];
   }
 }
 
 const nobody: readonly Waiter[] = [];
+
+/** A call leaves no outcome: whoever waited for it is returned, and the key is free again. */
+export function forget(activation: Activation, { key, numbered }: CallItem): readonly Waiter[] {
+  if (numbered !== undefined) return numbered.client.forget(numbered.n);
+  return key === '' ? nobody : activation.outcomes.forget(key);
+}

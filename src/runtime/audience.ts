@@ -2,21 +2,77 @@
  * Who is with an actor: clients connected to it, and the subscribers among them, by stream.
  *
  * It outlives the actor's stay in memory, so that presence survives eviction and a dropped activation's successor knows
- * whom to send a new snapshot. Each stream is a topic at the gateways: one record per gateway reaches all of them.
+ * whom to send a new snapshot. Each lane of a stream is a topic at the gateways: one record per gateway reaches all of it.
  */
 import type { Stream } from '../protocol/envelope.ts';
 import type { Session } from './sessions.ts';
 
+/** Milliseconds, monotonic. */
+type Now = () => number;
+
+/** Subscribers of one stream that are sent the same text: those with the additions, or those of the base set. */
+export class Lane {
+  /** Unique for the shard's life. */
+  readonly topic: number;
+  /** Subscribers per gateway, so that publishing costs the number of gateways, not of subscribers. */
+  readonly #counts = new Map<number, number>();
+
+  constructor(topic: number) {
+    this.topic = topic;
+  }
+
+  get empty(): boolean {
+    return this.#counts.size === 0;
+  }
+
+  /** Gateways that have subscribers here. */
+  get gateways(): Iterable<number> {
+    return this.#counts.keys();
+  }
+
+  count(gateway: number, change: 1 | -1): void {
+    const count = (this.#counts.get(gateway) ?? 0) + change;
+    if (count === 0) this.#counts.delete(gateway);
+    else this.#counts.set(gateway, count);
+  }
+}
+
+export interface Lanes {
+  readonly full: Lane;
+  readonly base: Lane;
+}
+
 export class Audience {
-  readonly topics: Readonly<Record<Stream, number>>;
+  readonly lanes: Readonly<Record<Stream, Lanes>>;
   readonly #connected = new Map<string, Session>();
   readonly #subscribers: Readonly<Record<Stream, Set<Session>>> = { state: new Set(), event: new Set() };
-  /** Subscribers per gateway, so that publishing costs the number of gateways, not of subscribers. */
-  readonly #counts: Readonly<Record<Stream, Map<number, number>>> = { state: new Map(), event: new Map() };
+  readonly #now: Now;
+  /** When the last subscriber of the state was seen. */
+  #watchedMs = Number.NEGATIVE_INFINITY;
 
-  /** Topic numbers are the shard's: unique for its life. */
-  constructor(stateTopic: number, eventTopic: number) {
-    this.topics = { state: stateTopic, event: eventTopic };
+  /** `topic`: the first of four that are its own. */
+  constructor(topic: number, now: Now) {
+    this.lanes = {
+      state: { full: new Lane(topic), base: new Lane(topic + 1) },
+      event: { full: new Lane(topic + 2), base: new Lane(topic + 3) },
+    };
+    this.#now = now;
+  }
+
+  /** The one that this session is in when it subscribes. */
+  laneOf({ info }: Session, stream: Stream): Lane {
+    return this.lanes[stream][info.additions ? 'full' : 'base'];
+  }
+
+  /** Is somebody subscribed to the state, or was within `graceMs` and may come back for what it missed? */
+  isWatched(graceMs: number): boolean {
+    if (this.#subscribers.state.size > 0) return true;
+    return this.#watchedMs !== Number.NEGATIVE_INFINITY && this.#now() - this.#watchedMs < graceMs;
+  }
+
+  /** Somebody was subscribed to the state until now, as far as is known. */
+  noteWatched(): void {
+    this.#watchedMs = this.#now();
   }
 
   connect(session: Session): void {
@@ -29,8 +85,19 @@ export class Audience {
 
   disconnect(session: Session): void {
     this.forget(session);
+    this.detach(session);
+  }
+
+  /** Its connection is lost: it hears nothing more, and is still there for the others. */
+  detach(session: Session): void {
     this.unsubscribe(session, 'state');
     this.unsubscribe(session, 'event');
+  }
+
+  /** The client's session goes on under another number. */
+  succeed(session: Session, successor: Session): void {
+    this.detach(session);
+    if (this.isConnected(session)) this.connect(successor);
   }
 
   /** Its `onConnect` has to run again; what it subscribed to stays. */
@@ -41,20 +108,17 @@ export class Audience {
   subscribe(session: Session, stream: Stream): void {
     if (this.#subscribers[stream].has(session)) return;
     this.#subscribers[stream].add(session);
-    this.#count(stream, session.gateway, 1);
+    this.laneOf(session, stream).count(session.gateway, 1);
   }
 
   unsubscribe(session: Session, stream: Stream): void {
-    if (this.#subscribers[stream].delete(session)) this.#count(stream, session.gateway, -1);
+    if (!this.#subscribers[stream].delete(session)) return;
+    this.laneOf(session, stream).count(session.gateway, -1);
+    if (stream === 'state') this.noteWatched();
   }
 
   of(stream: Stream): ReadonlySet<Session> {
     return this.#subscribers[stream];
-  }
-
-  /** Gateways that have subscribers of this stream. */
-  gateways(stream: Stream): Iterable<number> {
-    return this.#counts[stream].keys();
   }
 
   get subscribers(): number {
@@ -69,24 +133,23 @@ export class Audience {
   clientIds(): ReadonlySet<string> {
     return new Set(this.#connected.keys());
   }
-
-  #count(stream: Stream, gateway: number, change: 1 | -1): void {
-    const count = (this.#counts[stream].get(gateway) ?? 0) + change;
-    if (count === 0) this.#counts[stream].delete(gateway);
-    else this.#counts[stream].set(gateway, count);
-  }
 }
 
 /** The audiences of a shard, by actor. One without anybody in it is forgotten when its actor leaves memory. */
 export class Audiences {
   readonly #byActor = new Map<string, Audience>();
+  readonly #now: Now;
   #nextTopic = 1;
+
+  constructor(now: Now) {
+    this.#now = now;
+  }
 
   of(key: string): Audience {
     let audience = this.#byActor.get(key);
     if (audience === undefined) {
-      audience = new Audience(this.#nextTopic, this.#nextTopic + 1);
-      this.#nextTopic += 2;
+      audience = new Audience(this.#nextTopic, this.#now);
+      this.#nextTopic += 4;
       this.#byActor.set(key, audience);
     }
     return audience;

@@ -13,7 +13,7 @@
  */
 import type { Logger } from '../host/log.ts';
 import { AppError, type ErrorBody } from '../protocol/errors.ts';
-import type { CallRecord, JournalEntry, JournalRow, Keeper } from '../storage/contract.ts';
+import type { JournalEntry, JournalRow, Keeper } from '../storage/contract.ts';
 import { type Journal, LostRowsError } from '../storage/journal.ts';
 import { CommitError } from '../storage/transaction.ts';
 import type { ShardLink } from '../transport/contract.ts';
@@ -85,10 +85,6 @@ export class Batch {
     let staged = this.#staged.get(activation);
     if (staged === undefined) this.#staged.set(activation, (staged = new Staged()));
     return staged;
-  }
-
-  stageCall(activation: Activation, call: CallRecord): void {
-    this.stage(activation).calls.push(call);
   }
 
   stageConnected(visit: Visit): void {

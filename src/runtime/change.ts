@@ -20,14 +20,19 @@ export interface FinishedDraft {
 }
 
 export interface Change {
-  /** JSON array; '' when nobody needs it: no subscribers, and a state so small that it is written whole. */
+  /** JSON array; '' when nobody needs it: no subscribers now or lately, and a state so small that it is written whole. */
   readonly patchText: string;
   /** At least the characters of the new state's JSON. */
   readonly chars: number;
 }
 
-/** @throws AppError INTERNAL when the state grew past its bound */
-export function changeOf(activation: Activation, finished: FinishedDraft, bounds: StateBounds): Change {
+/** `watched`: subscribers need the patches. @throws AppError INTERNAL when the state grew past its bound */
+export function changeOf(
+  activation: Activation,
+  finished: FinishedDraft,
+  watched: boolean,
+  bounds: StateBounds,
+): Change {
   let chars = activation.stateChars + finished.addedChars;
   if (mayExceed(chars, bounds.stateBytesMax)) {
     // Only an estimate; near the bound the truth is worth its price.
@@ -37,7 +42,7 @@ export function changeOf(activation: Activation, finished: FinishedDraft, bounds
     }
     chars = text.length;
   }
-  const needed = activation.audience.of('state').size > 0 || (chars > smallStateChars && !activation.needsWholeWrite);
+  const needed = watched || (chars > smallStateChars && !activation.needsWholeWrite);
   return { patchText: needed ? JSON.stringify(finished.patches) : '', chars };
 }
 

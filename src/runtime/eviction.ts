@@ -16,7 +16,7 @@ export class Eviction {
   readonly #limits: Limits;
   #round: Iterator<Activation> | undefined;
   #roundStateChars = 0;
-  /** Characters of state held, as the last full round found. */
+  /** Characters of state and what goes with it, as the last full round found. */
   #stateChars = 0;
 
   constructor(activations: Activations, limits: Limits) {
@@ -64,6 +64,6 @@ export class Eviction {
   }
 }
 
-function charsOf({ stateChars, outcomes }: Activation): number {
-  return stateChars + outcomes.chars;
+function charsOf({ stateChars, outcomes, numbered, patches, events }: Activation): number {
+  return stateChars + outcomes.chars + numbered.chars + patches.chars + events.chars;
 }

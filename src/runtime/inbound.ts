@@ -1,8 +1,8 @@
 /**
  * The way into a shard: frames of the gateways are taken apart, checked against the bounds, and dealt out to mailboxes.
  *
- *   frame ─▶ open, end ─▶ sessions
- *         └▶ call, read, subscribe ─▶ known key? bounds? ─▶ mailbox of the actor, which is loaded if need be
+ *   frame ─▶ open, detach, end, present ─▶ sessions, audiences
+ *         └▶ call, read, subscribe ─▶ a repeat? bounds? ─▶ mailbox of the actor, which is loaded if need be
  *
  * Invariant: every call that comes in here is answered exactly once, by its turn or by a refusal.
  */
@@ -10,42 +10,44 @@ import type { AppDefinition } from '../actor/definition.ts';
 import type { Clock } from '../host/clock.ts';
 import { argsFingerprint } from '../host/fingerprint.ts';
 import { type Address, addressKey } from '../protocol/address.ts';
-import { decodeInbound, type Inbound as Envelope, inboundOp, type Stream } from '../protocol/envelope.ts';
+import {
+  decodeInbound,
+  type Inbound as Envelope,
+  inboundOp,
+  type SessionInfo,
+  type Stream,
+} from '../protocol/envelope.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
-import type { Keeper } from '../storage/contract.ts';
 import type { Journal } from '../storage/journal.ts';
-import type { ShardLink } from '../transport/contract.ts';
 import type { Activation } from './activation.ts';
 import type { Activations } from './activations.ts';
-import { type Answers, keyReused } from './answers.ts';
 import type { Audiences } from './audience.ts';
-import { Lookup } from './mailbox.ts';
 import type { Refusals } from './refusals.ts';
-import { type Session, Sessions } from './sessions.ts';
+import type { Repeats } from './repeats.ts';
+import type { Session, Sessions } from './sessions.ts';
 
 export interface InboundParts {
   readonly app: AppDefinition;
   readonly journal: Journal;
-  readonly keeper: Keeper;
-  readonly link: ShardLink;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly audiences: Audiences;
   readonly activations: Activations;
-  readonly answers: Answers;
+  readonly sessions: Sessions;
+  readonly repeats: Repeats;
   readonly refusals: Refusals;
+  /** A gateway has said which sessions it has. */
+  readonly onPresent: (gateway: number) => void;
   /** Something may have been refused or answered: it must be sent with the tick. */
   readonly schedule: () => void;
 }
 
 export class Inbound {
   readonly #parts: InboundParts;
-  readonly #sessions: Sessions;
 
   constructor(parts: InboundParts) {
     this.#parts = parts;
-    this.#sessions = new Sessions(parts.link.gateways);
   }
 
   /** One frame of a gateway, envelope by envelope. */
@@ -56,44 +58,67 @@ export class Inbound {
 
   #handle(envelope: Envelope, gateway: number): void {
     const [op, number] = envelope;
-    if (op === inboundOp.open) return this.#sessions.open(gateway, number, envelope[2]);
-    const session = this.#sessions.get(gateway, number);
-    // Its end was said before: nobody is there to answer.
-    if (session === undefined) return;
+    if (op === inboundOp.open) return this.#open(gateway, number, envelope[2]);
+    if (op === inboundOp.present) return this.#present(gateway, envelope[2]);
+    const session = this.#parts.sessions.get(gateway, number);
+    if (session === undefined) return this.#orphan(envelope, gateway);
     switch (op) {
       case inboundOp.call:
         return this.#call(session, envelope);
       case inboundOp.read:
         return this.#read(session, envelope);
       case inboundOp.subscribe:
+        return this.#subscribe(session, envelope);
       case inboundOp.unsubscribe:
-        return this.#subscription(session, op, envelope[2], envelope[3], envelope[4]);
+        return this.#unsubscribe(session, envelope[2], envelope[3], envelope[4]);
+      case inboundOp.detach:
+        return this.#detach(session);
       case inboundOp.end:
         return this.#end(gateway, number);
     }
   }
 
+  /** Its session went on through another gateway meanwhile. The old one still counts what it sent, so it is answered. */
+  #orphan(envelope: Envelope, gateway: number): void {
+    const [op] = envelope;
+    if (op === inboundOp.call || op === inboundOp.read)
+      this.#parts.refusals.outputs.replyErrorTo(gateway, envelope[2], movedOn);
+  }
+
+  #open(gateway: number, number: number, info: SessionInfo): void {
+    const { session, predecessor } = this.#parts.sessions.open(gateway, number, info);
+    if (predecessor === undefined) return;
+    for (const key of session.actors) this.#parts.audiences.find(key)?.succeed(predecessor, session);
+  }
+
+  /** Whoever of this gateway is not named has ended. */
+  #present(gateway: number, numbers: readonly number[]): void {
+    const alive = new Set(numbers);
+    for (const number of this.#parts.sessions.numbers(gateway)) if (!alive.has(number)) this.#end(gateway, number);
+    this.#parts.onPresent(gateway);
+  }
+
   #call(session: Session, envelope: Extract<Envelope, readonly [typeof inboundOp.call, ...unknown[]]>): void {
-    const [, , call, type, id, method, key, deadlineMs, input] = envelope;
+    const [, , call, type, id, method, key, ack, deadlineMs, input] = envelope;
     try {
       const activation = this.#find(session, type, id, method);
-      const args = key === '' ? '' : argsFingerprint(method, input);
-      if (key !== '' && this.#knownCall(activation, { session, call, key }, args)) return;
-      this.#admit(activation, session);
-      const lookup = key === '' ? undefined : this.#lookUp(activation, key);
-      if (key !== '') activation.outcomes.start(key, args);
+      const waiter = { session, call };
       const deadline = deadlineMs === 0 ? Number.POSITIVE_INFINITY : this.#parts.clock.monotonic() + deadlineMs;
-      this.#parts.activations.push(activation, {
-        kind: 'call',
-        session,
-        call,
-        key,
-        method,
-        input,
-        args,
-        lookup,
-        deadlineMs: deadline,
-      });
+      const item = { kind: 'call', session, call, method, input, deadlineMs: deadline } as const;
+      if (ack >= 0) {
+        const numbered = this.#parts.repeats.numbered(activation, key, ack);
+        if (this.#parts.repeats.isKnown(activation, numbered, waiter)) return;
+        this.#admit(activation, session);
+        numbered.client.start(numbered.n);
+        this.#parts.activations.push(activation, { ...item, key: '', args: '', lookup: undefined, numbered });
+        return;
+      }
+      const args = key === '' ? '' : argsFingerprint(method, input);
+      if (key !== '' && this.#parts.repeats.isKnownKey(activation, key, args, waiter)) return;
+      this.#admit(activation, session);
+      const lookup = key === '' ? undefined : this.#parts.repeats.lookUp(activation, key);
+      if (key !== '') activation.outcomes.start(key, args);
+      this.#parts.activations.push(activation, { ...item, key, args, lookup, numbered: undefined });
     } catch (error) {
       this.#parts.refusals.call({ session, call }, error);
     }
@@ -115,27 +140,6 @@ export class Inbound {
     return activation;
   }
 
-  /** Asks the keeper for the outcome, unless memory knows that there is none. */
-  #lookUp(activation: Activation, key: string): Lookup | undefined {
-    if (activation.outcomes.complete || activation.definition.durability === 'memory') return undefined;
-    return new Lookup(this.#parts.keeper.outcome(activation.address, key));
-  }
-
-  /** A repeat of a call that runs or ended in this activation's life: it waits, or gets the stored outcome. */
-  #knownCall(activation: Activation, item: { session: Session; call: number; key: string }, args: string): boolean {
-    const known = activation.outcomes.get(item.key, this.#parts.clock.now());
-    if (known === undefined) return false;
-    if (known.args !== args) throw keyReused;
-    if (known.kind === 'running') {
-      if (known.waiters.length >= this.#parts.limits.mailboxCallsMax)
-        throw overloaded('Too many repeats of one call wait for it');
-      known.waiters.push(item);
-    } else {
-      this.#parts.answers.stored(activation, item, args, known);
-    }
-    return true;
-  }
-
   #read(session: Session, envelope: Extract<Envelope, readonly [typeof inboundOp.read, ...unknown[]]>): void {
     const [, , call, type, id] = envelope;
     try {
@@ -147,37 +151,54 @@ export class Inbound {
     }
   }
 
-  #subscription(session: Session, op: number, type: string, id: string, stream: Stream): void {
-    const kind = op === inboundOp.subscribe ? 'subscribe' : 'unsubscribe';
-    const address = { tenant: session.info.tenant, type, id };
+  #subscribe(session: Session, envelope: Extract<Envelope, readonly [typeof inboundOp.subscribe, ...unknown[]]>): void {
+    const [, , type, id, stream, epoch, seq] = envelope;
     try {
-      // Nothing is loaded for somebody who leaves.
-      if (kind === 'unsubscribe' && !this.#parts.activations.has(address))
-        return this.#unsubscribe(address, session, stream);
-      const activation = this.#parts.activations.find(address);
+      const activation = this.#parts.activations.find({ tenant: session.info.tenant, type, id });
       this.#admit(activation, session);
-      this.#parts.activations.push(activation, { kind, session, stream });
+      const since = epoch === undefined || seq === undefined || !session.info.additions ? undefined : { epoch, seq };
+      this.#parts.activations.push(activation, { kind: 'subscribe', session, stream, since, lost: session.lost });
     } catch (error) {
-      if (kind === 'subscribe') this.#parts.refusals.subscription(session, stream, type, id, error);
-      else this.#unsubscribe(address, session, stream);
+      this.#parts.refusals.subscription(session, stream, type, id, error);
     }
   }
 
-  /** At once, past the mailbox: its actor is not in memory, or has too much to do. */
-  #unsubscribe(address: Address, session: Session, stream: Stream): void {
+  #unsubscribe(session: Session, type: string, id: string, stream: Stream): void {
+    const address = { tenant: session.info.tenant, type, id };
+    try {
+      // Nothing is loaded for somebody who leaves.
+      if (!this.#parts.activations.has(address)) return this.#unsubscribeNow(address, session, stream);
+      const activation = this.#parts.activations.find(address);
+      this.#admit(activation, session);
+      this.#parts.activations.push(activation, { kind: 'unsubscribe', session, stream });
+    } catch {
+      this.#unsubscribeNow(address, session, stream);
+    }
+  }
+
+  /** Past the mailbox: its actor is not in memory, or has too much to do. */
+  #unsubscribeNow(address: Address, session: Session, stream: Stream): void {
     const audience = this.#parts.audiences.find(addressKey(address));
     if (audience === undefined) return;
     audience.unsubscribe(session, stream);
-    this.#parts.refusals.outputs.leave(session, audience.topics[stream]);
+    this.#parts.refusals.outputs.leave(session, audience.laneOf(session, stream).topic);
   }
 
-  /** The socket is gone: out of every audience, and `onDisconnect` once per actor. */
+  /** Its connection is lost: nothing is sent to it, and what waits of its subscriptions is moot. It may come back. */
+  #detach(session: Session): void {
+    session.lost += 1;
+    for (const key of session.actors) this.#parts.audiences.find(key)?.detach(session);
+  }
+
+  /** The client is gone: out of every audience, and `onDisconnect` once per actor. */
   #end(gateway: number, number: number): void {
-    const session = this.#sessions.end(gateway, number);
+    const session = this.#parts.sessions.end(gateway, number);
     if (session === undefined) return;
     for (const key of session.actors) {
       const [tenant, type, id] = key.split('\n') as [string, string, string];
-      if (this.#parts.app.actors.get(type)?.onDisconnect === undefined) this.#leave(key, session);
+      const definition = this.#parts.app.actors.get(type);
+      // Also without `onDisconnect`: what is on record of the visit must go.
+      if (definition?.onDisconnect === undefined && definition?.onConnect === undefined) this.#leave(key, session);
       else this.#parts.activations.deliver({ tenant, type, id }, { kind: 'disconnect', session });
     }
   }
@@ -201,6 +222,11 @@ export class Inbound {
     }
   }
 }
+
+const movedOn = new AppError(
+  'UNKNOWN',
+  'The client came back on another connection; repeat it with the same key',
+).toBody();
 
 function overloaded(message: string): AppError {
   return new AppError('OVERLOADED', message, { retryAfterMs: 250 });

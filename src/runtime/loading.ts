@@ -4,7 +4,8 @@
  */
 import type { StandardSchemaV1 } from '../actor/schema.ts';
 import { AppError } from '../protocol/errors.ts';
-import type { Keeper } from '../storage/contract.ts';
+import type { Clock } from '../host/clock.ts';
+import type { Keeper, LoadedActor } from '../storage/contract.ts';
 import { issuesText } from './admission.ts';
 import type { Activation } from './activation.ts';
 import { Measure, ownCopy } from './plain-json.ts';
@@ -13,10 +14,10 @@ import { Measure, ownCopy } from './plain-json.ts';
  * Fills the activation.
  * @throws AppError QUARANTINED from the keeper; INTERNAL when the schema refuses the state or `migrate` throws
  */
-export async function loadActivation(activation: Activation, keeper: Keeper): Promise<void> {
+export async function loadActivation(activation: Activation, keeper: Keeper, clock: Clock): Promise<void> {
   const { definition, address } = activation;
   const loaded = definition.durability === 'memory' ? undefined : await keeper.load(address);
-  activation.outcomes.complete = loaded === undefined || !loaded.hasOutcomes;
+  recall(activation, loaded, clock);
   if (loaded?.state === undefined) {
     activation.state = await conform(
       definition.state,
@@ -45,6 +46,21 @@ export async function loadActivation(activation: Activation, keeper: Keeper): Pr
   );
   // What the schema added or took away, such as a new field's default, is written with the next change, whole.
   activation.needsWholeWrite = older || activation.text() !== loaded.state;
+}
+
+/** Everything beside the state. */
+function recall(activation: Activation, loaded: LoadedActor | undefined, clock: Clock): void {
+  activation.outcomes.complete = loaded === undefined || !loaded.hasOutcomes;
+  activation.numbered.complete = loaded === undefined || !loaded.hasNumbered;
+  // Without fsync the numbers may fall back when the host dies, and what lives in memory starts at 0 each time.
+  activation.epoch = activation.definition.durability === 'durable' ? loaded!.epoch : clock.id();
+  activation.eventSeq = loaded?.eventSeq ?? 0;
+  activation.visitSeq = loaded?.visitSeq ?? 0;
+  activation.events.begin(activation.eventSeq);
+  activation.patches.begin(loaded?.seq ?? 0);
+  for (const visitor of loaded?.visitors ?? []) activation.visitors.set(visitor.clientId, visitor);
+  // Its patches were kept to the last: somebody was watching, and may come back.
+  if (loaded !== undefined && loaded.seq > 0 && loaded.patchSeq === loaded.seq) activation.audience.noteWatched();
 }
 
 async function conform(schema: StandardSchemaV1, value: unknown, hint: string): Promise<unknown> {

@@ -6,6 +6,8 @@
  */
 import type { Stream } from '../protocol/envelope.ts';
 import type { StoredOutcome } from '../storage/contract.ts';
+import type { StreamPosition } from '../protocol/messages.ts';
+import type { NumberedClient } from './numbered.ts';
 import type { Session } from './sessions.ts';
 
 /** A question to the keeper whose answer is mostly there before the call's turn comes. */
@@ -34,8 +36,9 @@ export interface CallItem {
   readonly call: number;
   readonly method: string;
   readonly input: unknown;
-  /** '' without. */
+  /** An arbitrary key; '' without, and for a call that its client numbers. */
   readonly key: string;
+  readonly numbered: Numbered | undefined;
   /** Hash of method and input, for calls with a key. */
   readonly args: string;
   /** Monotonic time after which nobody waits for the answer; Infinity without. */
@@ -44,10 +47,27 @@ export interface CallItem {
   readonly lookup: Lookup | undefined;
 }
 
+/** A call that is its client's nth. */
+export interface Numbered {
+  readonly client: NumberedClient;
+  readonly n: number;
+}
+
+export interface SubscribeItem {
+  readonly kind: 'subscribe';
+  readonly session: Session;
+  readonly stream: Stream;
+  /** Where the subscriber was, if it was there before. */
+  readonly since: StreamPosition | undefined;
+  /** Connections that the session had lost when it asked. */
+  readonly lost: number;
+}
+
 export type MailboxItem =
   | CallItem
   | { readonly kind: 'read'; readonly session: Session; readonly call: number }
-  | { readonly kind: 'subscribe' | 'unsubscribe'; readonly session: Session; readonly stream: Stream }
+  | SubscribeItem
+  | { readonly kind: 'unsubscribe'; readonly session: Session; readonly stream: Stream }
   | { readonly kind: 'disconnect'; readonly session: Session }
   | { readonly kind: 'activate' }
   | { readonly kind: 'deactivate' };

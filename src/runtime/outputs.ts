@@ -33,11 +33,15 @@ export class Outputs {
   }
 
   replyError({ session, call }: Waiter, error: ErrorBody): void {
-    this.#of(session).add('E', call, 0, 0, JSON.stringify(error));
+    this.replyErrorTo(session.gateway, call, error);
   }
 
-  send(session: Session, text: string, additionsOnly = false): void {
-    if (!session.ended) this.#of(session).add('M', session.number, additionsOnly ? 1 : 0, 0, text);
+  replyErrorTo(gateway: number, call: number, error: ErrorBody): void {
+    this.#frames[gateway]!.add('E', call, 0, 0, JSON.stringify(error));
+  }
+
+  send(session: Session, text: string): void {
+    if (!session.ended) this.#of(session).add('M', session.number, 0, 0, text);
   }
 
   /** One text for several sessions, which is carried once per gateway. */

@@ -7,6 +7,7 @@ import type { Stream } from '../protocol/envelope.ts';
 import { subscriptionRefusal } from '../protocol/messages.ts';
 import type { ShardLink } from '../transport/contract.ts';
 import type { Activation } from './activation.ts';
+import { forget } from './answers.ts';
 import type { MailboxItem } from './mailbox.ts';
 import { Outputs } from './outputs.ts';
 import type { Waiter } from './outcomes.ts';
@@ -26,8 +27,9 @@ export class Refusals {
 
   /** Only clients with the additions are told. */
   subscription(session: Session, stream: Stream, actor: string, actorId: string, error: unknown): void {
+    if (!session.info.additions) return;
     const text = subscriptionRefusal(`${stream}:sub`, actor, actorId, toAppError(error).toBody());
-    this.outputs.send(session, text, true);
+    this.outputs.send(session, text);
   }
 
   /** Whoever waits with this item for an actor that cannot be had. */
@@ -37,7 +39,7 @@ export class Refusals {
     else if (item.kind === 'subscribe') this.subscription(item.session, item.stream, type, id, error);
     else if (item.kind === 'disconnect') activation.audience.disconnect(item.session);
     else if (item.kind === 'call') {
-      for (const waiter of [item, ...activation.outcomes.forget(item.key)]) this.call(waiter, error);
+      for (const waiter of [item, ...forget(activation, item)]) this.call(waiter, error);
     }
   }
 
@@ -46,7 +48,7 @@ export class Refusals {
     for (const stream of ['state', 'event'] as const) {
       for (const session of Array.from(audience.of(stream))) {
         audience.unsubscribe(session, stream);
-        this.outputs.leave(session, audience.topics[stream]);
+        this.outputs.leave(session, audience.laneOf(session, stream).topic);
       }
     }
   }

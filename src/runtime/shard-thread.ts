@@ -22,6 +22,8 @@ export interface ShardThreadData {
   readonly app: string;
   readonly dataDir: string;
   readonly limits: Limits;
+  /** It takes a dead one's place. */
+  readonly restarted: boolean;
   /** One per gateway. */
   readonly ports: readonly MessagePort[];
   readonly keeper: MessagePort;
@@ -60,6 +62,7 @@ export function shardThread(data: ShardThreadData, link: ShardLink): Record<stri
         clock: systemClock,
         vitals,
         log,
+        restarted: data.restarted,
       });
     },
     drain: () => shard?.drain(),

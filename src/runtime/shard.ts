@@ -22,8 +22,9 @@ import { Batch, type LostBatch } from './batch.ts';
 import { Eviction } from './eviction.ts';
 import { Inbound } from './inbound.ts';
 import { Refusals } from './refusals.ts';
+import { Repeats } from './repeats.ts';
 import { Runner } from './runner.ts';
-import type { Session } from './sessions.ts';
+import { type Session, Sessions } from './sessions.ts';
 import { Turns } from './turn.ts';
 
 export interface ShardParts {
@@ -35,14 +36,16 @@ export interface ShardParts {
   readonly clock: Clock;
   readonly vitals: Vitals;
   readonly log: Logger;
+  /** This shard takes a dead one's place: gateways may have sessions that are on record as visitors. */
+  readonly restarted: boolean;
 }
 
 export class Shard {
   readonly #parts: ShardParts;
-  readonly #audiences = new Audiences();
+  readonly #audiences: Audiences;
+  readonly #sessions: Sessions;
   readonly #refusals: Refusals;
   readonly #batch: Batch;
-  readonly #answers: Answers;
   readonly #runner: Runner;
   readonly #activations: Activations;
   readonly #eviction: Eviction;
@@ -55,6 +58,8 @@ export class Shard {
   constructor(parts: ShardParts) {
     this.#parts = parts;
     const { limits, clock, log, link, keeper, journal } = parts;
+    this.#audiences = new Audiences(clock.monotonic);
+    this.#sessions = new Sessions(link.gateways);
     this.#refusals = new Refusals(link);
     this.#batch = new Batch({
       journal,
@@ -64,19 +69,21 @@ export class Shard {
       onLost: (lost) => this.#lost(lost),
       onAdopted: () => this.#dropWhere(() => true),
     });
-    this.#answers = new Answers({ batch: this.#batch, refusals: this.#refusals, clock, log });
+    const answers = new Answers({ batch: this.#batch, refusals: this.#refusals, clock, log });
     const turns = new Turns(
       {
         clock,
         log,
+        keeper,
         batch: this.#batch,
         refusals: this.#refusals,
         bounds: limits,
         eventBounds: limits,
+        sessionGraceMs: limits.sessionGraceMs,
         isWritable: (tenant) => this.#batch.writable && !this.#readOnlyTenants.has(tenant),
         postpone: (address, session) => this.#postponed.push({ address, session }),
       },
-      this.#answers,
+      answers,
     );
     this.#runner = new Runner({
       turns,
@@ -90,9 +97,12 @@ export class Shard {
       loading: () => this.#activations.loading,
       onDeactivated: (activation) => this.#activations.deactivated(activation),
     });
+    const presence = new GatewayPresence(parts.restarted ? link.gateways : 0);
     this.#activations = new Activations({
       ...parts,
       audiences: this.#audiences,
+      sessions: this.#sessions,
+      gatewaysPresent: presence.settled,
       batch: this.#batch,
       refusals: this.#refusals,
       runner: this.#runner,
@@ -105,12 +115,15 @@ export class Shard {
       else this.#readOnlyTenants.delete(tenant);
     });
     keeper.onQuarantined((address) => this.#dropWhere((actor) => isWithin(actor, address)));
+    keeper.onStale((address) => this.#activations.wake(address));
     const inbound = new Inbound({
       ...parts,
       audiences: this.#audiences,
+      sessions: this.#sessions,
       activations: this.#activations,
-      answers: this.#answers,
+      repeats: new Repeats({ keeper, clock, answers, waitersMax: limits.mailboxCallsMax }),
       refusals: this.#refusals,
+      onPresent: (gateway) => presence.note(gateway),
       schedule: () => this.#runner.schedule(),
     });
     link.onFrame((frame, gateway) => inbound.receive(frame, gateway));
@@ -173,4 +186,24 @@ function isWithin(actor: Address, closed: Address): boolean {
   return (
     actor.tenant === closed.tenant && (closed.type === '' || (actor.type === closed.type && actor.id === closed.id))
   );
+}
+
+/** Which gateways have yet to say what sessions they have. */
+class GatewayPresence {
+  readonly settled: Promise<void>;
+  readonly #missing: Set<number>;
+  #settle: () => void = () => undefined;
+
+  constructor(gateways: number) {
+    this.#missing = new Set(Array(gateways).keys());
+    this.settled = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    if (gateways === 0) this.#settle();
+  }
+
+  note(gateway: number): void {
+    this.#missing.delete(gateway);
+    if (this.#missing.size === 0) this.#settle();
+  }
 }

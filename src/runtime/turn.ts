@@ -12,30 +12,38 @@
 import type { AnyHandler, PendingEvent } from '../actor/definition.ts';
 import type { Address } from '../protocol/address.ts';
 import { AppError } from '../protocol/errors.ts';
-import type { Stream } from '../protocol/envelope.ts';
-import { eventMessage, statePatch, stateSnapshot } from '../protocol/messages.ts';
-import type { StoredOutcome } from '../storage/contract.ts';
-import { type Activation, droppedMeanwhile } from './activation.ts';
-import { allowSubscription, runMiddleware, validateInput } from './admission.ts';
+import { eventMessage, statePatch } from '../protocol/messages.ts';
+import type { Keeper, StoredOutcome } from '../storage/contract.ts';
+import { type Activation, refuseDead } from './activation.ts';
+import { runMiddleware, validateInput } from './admission.ts';
 import type { Answers } from './answers.ts';
 import type { Batch } from './batch.ts';
+import type { Lanes } from './audience.ts';
 import { changeOf, resultText, type StateBounds } from './change.ts';
 import { type Surroundings, TurnContext } from './context.ts';
-import { answerFor, faultOf, internalError } from './faults.ts';
-import type { CallItem, MailboxItem } from './mailbox.ts';
-import type { Waiter } from './outcomes.ts';
+import { faultOf, internalError } from './faults.ts';
+import type { Outputs } from './outputs.ts';
+import type { CallItem, MailboxItem, Numbered } from './mailbox.ts';
+import { keptEvent } from './missed.ts';
+import type { StoredCalls } from './numbered.ts';
 import type { Refusals } from './refusals.ts';
-import type { Session } from './sessions.ts';
+import { givenUp } from './repeats.ts';
+import { type Session, visitorOf } from './sessions.ts';
 import { type Draft, openDraft } from './state-engine.ts';
+import { Subscribing } from './subscribing.ts';
 
 /** Yields promises only; whoever drives it sends back what they settled to. */
 export type Step<T> = Generator<PromiseLike<unknown>, T, unknown>;
 
 export interface TurnParts extends Surroundings {
   readonly batch: Batch;
+  /** For what was missed before an actor came into memory. */
+  readonly keeper: Keeper;
   /** For refusals: they say nothing about state, so they need not wait for a commit. */
   readonly refusals: Refusals;
   readonly bounds: StateBounds;
+  /** Patches are kept for this long after the last subscriber left. */
+  readonly sessionGraceMs: number;
   /** Can this tenant's changes be written now? */
   readonly isWritable: (tenant: string) => boolean;
   /** An `onDisconnect` that has to run again later. */
@@ -49,10 +57,16 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 export class Turns {
   readonly #parts: TurnParts;
   readonly #answers: Answers;
+  readonly #subscribing: Subscribing;
 
   constructor(parts: TurnParts, answers: Answers) {
     this.#parts = parts;
     this.#answers = answers;
+    this.#subscribing = new Subscribing({
+      ...parts,
+      answers,
+      connect: (activation, session) => this.#connect(activation, session),
+    });
   }
 
   /** The whole of one item. Never throws. */
@@ -61,11 +75,11 @@ export class Turns {
       case 'call':
         return yield* this.#call(activation, item);
       case 'read':
-        return yield* this.#read(activation, item);
+        return yield* this.#subscribing.read(activation, item);
       case 'subscribe':
-        return yield* this.#subscribe(activation, item.session, item.stream);
+        return yield* this.#subscribing.subscribe(activation, item);
       case 'unsubscribe':
-        return this.#unsubscribe(activation, item.session, item.stream);
+        return this.#subscribing.unsubscribe(activation, item.session, item.stream);
       case 'disconnect':
         return yield* this.#disconnect(activation, item.session);
       case 'activate':
@@ -85,6 +99,10 @@ export class Turns {
       if (item.lookup !== undefined) {
         const stored = (item.lookup.settled ? item.lookup.value : yield item.lookup.promise) as Stored | undefined;
         if (stored !== undefined) return this.#answers.repeat(activation, item, stored);
+      }
+      if (item.numbered !== undefined) {
+        const outcome = yield* this.#numberedOutcome(activation, item.numbered);
+        if (outcome !== undefined) return this.#answers.repeat(activation, item, { args: item.args, outcome });
       }
       if (item.deadlineMs < Number.POSITIVE_INFINITY && this.#parts.clock.monotonic() > item.deadlineMs) {
         throw new AppError('DEADLINE', 'The deadline passed before the call started');
@@ -112,71 +130,66 @@ export class Turns {
     }
   }
 
+  /** How a numbered call ended before this activation, if it did. @throws AppError KEY_REUSED when its client gave it up */
+  *#numberedOutcome(activation: Activation, { client, n }: Numbered): Step<StoredOutcome | undefined> {
+    if (client.stored !== undefined) {
+      try {
+        client.learn((yield client.stored) as StoredCalls);
+      } catch (error) {
+        // The next call asks again.
+        activation.numbered.forget(client);
+        throw error;
+      }
+    }
+    if (n <= client.ack) throw givenUp;
+    const known = client.get(n);
+    return known?.kind === 'running' ? known.stored : undefined;
+  }
+
   /** Makes a draft the state, and stages the change with its patches and events. From here on nothing waits or throws. */
   #finish(activation: Activation, draft: Draft, events: readonly PendingEvent[]): void {
     refuseDead(activation);
     const { audience, head } = activation;
     const finished = draft.finish();
     const changed = finished.patches.length > 0;
-    const change = changed ? changeOf(activation, finished, this.#parts.bounds) : undefined;
-    const keeps = activation.definition.durability !== 'memory';
-    if (change !== undefined && keeps && !this.#parts.isWritable(activation.address.tenant)) throw readOnly;
+    const watched = changed && audience.isWatched(this.#parts.sessionGraceMs);
+    const change = changed ? changeOf(activation, finished, watched, this.#parts.bounds) : undefined;
+    const keepsEvents = events.length > 0 && activation.definition.historyEventsMax > 0;
+    if ((changed || keepsEvents) && !this.#canWrite(activation)) throw readOnly;
     const exit = this.#answers.gate(activation);
     if (change !== undefined) {
       activation.change(finished.next, change.chars);
-      if (keeps) this.#parts.batch.stage(activation).change(change.patchText);
-      if (change.patchText !== '') {
-        exit.publish(audience.gateways('state'), audience.topics.state, statePatch(head, change.patchText));
-      }
+      const { seq, epoch, patches } = activation;
+      if (activation.stored) this.#parts.batch.stage(activation).change(change.patchText, watched ? seq : 0);
+      if (watched) {
+        patches.add({ seq, text: change.patchText });
+        publish(exit, audience.lanes.state, (full) =>
+          statePatch(head, change.patchText, full ? { epoch, seq } : undefined),
+        );
+      } else patches.begin(seq);
     }
-    for (const event of events) this.#sendEvent(activation, event);
+    for (const event of events) this.#sendEvent(activation, event, keepsEvents);
   }
 
-  #sendEvent(activation: Activation, { event, payload, target }: PendingEvent): void {
+  #sendEvent(activation: Activation, pending: PendingEvent, keep: boolean): void {
+    const { event, payload, target } = pending;
     const { audience, head } = activation;
+    if (keep) {
+      activation.eventSeq += 1;
+      const kept = keptEvent(activation.eventSeq, pending);
+      activation.events.add(kept);
+      this.#parts.batch.stage(activation).keepEvent(kept);
+    }
     const exit = this.#answers.exitOf(activation);
-    const text = eventMessage(head, event, payload);
-    if (target.kind === 'all') return exit.publish(audience.gateways('event'), audience.topics.event, text);
-    const { ids } = target;
+    const textOf = (full: boolean): string =>
+      eventMessage(head, event, payload, keep && full ? activation.eventSeq : 0);
+    if (target.kind === 'all') return publish(exit, audience.lanes.event, textOf);
     const wanted = target.kind === 'to';
-    exit.sendAll(
-      Array.from(audience.of('event')).filter(({ info }) => ids.has(info.clientId) === wanted),
-      text,
-    );
-  }
-
-  *#read(activation: Activation, item: Waiter): Step<void> {
-    try {
-      yield* allowSubscription(activation, item.session);
-      refuseDead(activation);
-      const durable = activation.definition.durability === 'durable';
-      this.#answers.gate(activation).reply(item, activation.text(), durable, activation.seq);
-    } catch (thrown) {
-      this.#parts.refusals.call(item, answerFor(faultOf(thrown), false, this.#parts, activation, 'reading the state'));
+    const reached = Array.from(audience.of('event')).filter(({ info }) => target.ids.has(info.clientId) === wanted);
+    for (const full of [true, false]) {
+      const some = reached.filter(({ info }) => info.additions === full);
+      if (some.length > 0) exit.sendAll(some, textOf(full));
     }
-  }
-
-  *#subscribe(activation: Activation, session: Session, stream: Stream): Step<void> {
-    if (session.ended) return;
-    try {
-      yield* allowSubscription(activation, session);
-      if (!activation.audience.isConnected(session)) yield* this.#connect(activation, session);
-      refuseDead(activation);
-      if (session.ended) return;
-      activation.audience.subscribe(session, stream);
-      const exit = this.#answers.gate(activation);
-      exit.join(session, activation.audience.topics[stream]);
-      if (stream === 'state') exit.send(session, stateSnapshot(activation.head, activation.text()));
-    } catch (thrown) {
-      const { type, id } = activation.address;
-      const error = answerFor(faultOf(thrown), false, this.#parts, activation, `${stream} subscription`);
-      this.#parts.refusals.subscription(session, stream, type, id, error);
-    }
-  }
-
-  #unsubscribe(activation: Activation, session: Session, stream: Stream): void {
-    activation.audience.unsubscribe(session, stream);
-    this.#answers.gate(activation).leave(session, activation.audience.topics[stream]);
   }
 
   /** The first allowed contact of a session with this actor. */
@@ -184,19 +197,46 @@ export class Turns {
     if (session.info.kind !== 'ws' || session.ended) return;
     activation.audience.connect(session);
     session.actors.add(activation.key);
-    const error = yield* this.#hook(activation, 'onConnect', session);
+    const records = activation.recordsVisitors;
+    const error =
+      records && !this.#canWrite(activation) ? readOnly : yield* this.#hook(activation, 'onConnect', session);
     // What could not be written, or was lost because the actor was dropped, is run again by the next contact.
     if (error?.code === 'READ_ONLY' || activation.status === 'dead') activation.audience.forget(session);
-    else this.#parts.batch.stageConnected({ activation, session });
+    else {
+      if (records) {
+        const visitor = visitorOf(session);
+        activation.visitors.set(visitor.clientId, visitor);
+        activation.visitSeq += 1;
+        this.#parts.batch.stage(activation).enter(activation.visitSeq, visitor);
+      }
+      this.#parts.batch.stageConnected({ activation, session });
+    }
     refuseDead(activation);
   }
 
   *#disconnect(activation: Activation, session: Session): Step<void> {
+    const { clientId } = session.info;
     activation.audience.disconnect(session);
-    const error = yield* this.#hook(activation, 'onDisconnect', session);
+    const records = activation.recordsVisitors;
+    // It has run before: after a crash, or for a session that ended while the actor was loaded.
+    if (records && !activation.visitors.has(clientId)) return;
+    const error =
+      records && !this.#canWrite(activation) ? readOnly : yield* this.#hook(activation, 'onDisconnect', session);
     // What could not be written is not given up: it runs again when the store works, or on the successor.
     if (error?.code === 'READ_ONLY' || activation.status === 'dead') this.#parts.postpone(activation.address, session);
-    else this.#parts.batch.stageDisconnected({ activation, session });
+    else {
+      if (records) {
+        activation.visitors.delete(clientId);
+        activation.visitSeq += 1;
+        this.#parts.batch.stage(activation).leave(activation.visitSeq, clientId);
+      }
+      this.#parts.batch.stageDisconnected({ activation, session });
+    }
+  }
+
+  /** Memory alone needs no store. */
+  #canWrite(activation: Activation): boolean {
+    return !activation.stored || this.#parts.isWritable(activation.address.tenant);
   }
 
   /** A hook is a turn of its own. One that throws changes nothing and is logged: nobody waits for it. */
@@ -230,7 +270,8 @@ interface Stored {
 
 const readOnly = new AppError('READ_ONLY', 'The store cannot be written now; nothing changed', { retryAfterMs: 1000 });
 
-/** An actor that was dropped while its turn waited: its state is not the true one any more. */
-function refuseDead(activation: Activation): void {
-  if (activation.status === 'dead') throw droppedMeanwhile();
+/** One text for each lane that somebody is in. */
+function publish(exit: Batch | Outputs, { full, base }: Lanes, textOf: (full: boolean) => string): void {
+  if (!full.empty) exit.publish(full.gateways, full.topic, textOf(true));
+  if (!base.empty) exit.publish(base.gateways, base.topic, textOf(false));
 }

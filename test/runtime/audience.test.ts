@@ -13,7 +13,7 @@ afterEach(async () => {
 describe('streams', () => {
   it('send patch, events and result of a call in that order, after the snapshot', async () => {
     rig = new Rig(app);
-    const session = rig.session();
+    const session = rig.session({ additions: false });
     rig.subscribe(session, 'counter', 'c1', 'state');
     rig.subscribe(session, 'counter', 'c1', 'event');
     await rig.call(session, 'counter', 'c1', 'add', { amount: 3 });

@@ -12,6 +12,7 @@ import { decodeOutbound, InboundFrame, inboundOp, type SessionInfo } from '../..
 import type { ErrorBody } from '../../src/protocol/errors.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
 import { Shard } from '../../src/runtime/shard.ts';
+import type { StreamPosition } from '../../src/protocol/messages.ts';
 import type { Keeper } from '../../src/storage/contract.ts';
 import { Journal } from '../../src/storage/journal.ts';
 import { KeeperCore } from '../../src/storage/keeper.ts';
@@ -40,15 +41,21 @@ export class Rig {
   #nextCall = 1;
   #nextSession = 1;
   #stopped = false;
+  readonly #run = systemClock.id();
 
   constructor(
     app: AppDefinition,
-    options: { dataDir?: string; limits?: Partial<Limits>; wrapKeeper?: (keeper: Keeper) => Keeper } = {},
+    options: {
+      dataDir?: string;
+      limits?: Partial<Limits>;
+      wrapKeeper?: (keeper: Keeper) => Keeper;
+      restarted?: boolean;
+    } = {},
   ) {
     const limits: Limits = { ...defaultLimits, keeperDelayMs: 5, ...options.limits };
     this.dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'fermata-shard-'));
     this.journal = Journal.open(journalPath(this.dataDir, 0));
-    this.keeper = new KeeperCore({ dataDir: this.dataDir, limits, log, clock: systemClock });
+    this.keeper = new KeeperCore({ dataDir: this.dataDir, limits, log, clock: systemClock, boot: this.#run });
     const keeper = inThread(this.keeper);
     const link = {
       gateways: 1,
@@ -67,6 +74,7 @@ export class Rig {
       clock: systemClock,
       vitals: new Vitals(),
       log,
+      restarted: options.restarted ?? false,
     });
   }
 
@@ -74,10 +82,12 @@ export class Rig {
     const session = this.#nextSession++;
     const full: SessionInfo = {
       tenant: 't1',
+      sessionId: `session-${session}-of-${this.#run}`,
       clientId: `client-${session}`,
       userId: null,
       claims: {},
       kind: 'ws',
+      additions: true,
       ...info,
     };
     this.#send((frame) => frame.add([inboundOp.open, session, full]));
@@ -94,12 +104,10 @@ export class Rig {
     id: string,
     method: string,
     input?: unknown,
-    options: { key?: string; deadlineMs?: number } = {},
+    { key = '', ack = -1, deadlineMs = 0 }: { key?: string; ack?: number; deadlineMs?: number } = {},
   ): Promise<Reply> {
     return this.#ask((call) =>
-      this.#send((frame) =>
-        frame.addCall(session, call, type, id, method, options.key ?? '', options.deadlineMs ?? 0, input),
-      ),
+      this.#send((frame) => frame.addCall(session, call, type, id, method, key, ack, deadlineMs, input)),
     );
   }
 
@@ -107,8 +115,19 @@ export class Rig {
     return this.#ask((call) => this.#send((frame) => frame.add([inboundOp.read, session, call, type, id])));
   }
 
-  subscribe(session: number, type: string, id: string, stream: 'state' | 'event'): void {
-    this.#send((frame) => frame.add([inboundOp.subscribe, session, type, id, stream]));
+  subscribe(session: number, type: string, id: string, stream: 'state' | 'event', since?: StreamPosition): void {
+    const position = since === undefined ? ([] as const) : ([since.epoch, since.seq] as const);
+    this.#send((frame) => frame.add([inboundOp.subscribe, session, type, id, stream, ...position]));
+  }
+
+  /** The session's connection is lost. */
+  detach(session: number): void {
+    this.#send((frame) => frame.add([inboundOp.detach, session]));
+  }
+
+  /** The gateway says that these are all its sessions. */
+  present(sessions: readonly number[]): void {
+    this.#send((frame) => frame.add([inboundOp.present, 0, sessions]));
   }
 
   unsubscribe(session: number, type: string, id: string, stream: 'state' | 'event'): void {
@@ -125,6 +144,14 @@ export class Rig {
     if (this.#stopped) return;
     this.#stopped = true;
     await this.shard.deactivateAll();
+    await this.shard.stop();
+    this.keeper.close();
+  }
+
+  /** As if the process had died here: what is committed stays, nobody is told goodbye. */
+  async abandon(): Promise<void> {
+    this.#stopped = true;
+    await this.shard.drain();
     await this.shard.stop();
     this.keeper.close();
   }
@@ -199,10 +226,17 @@ function inThread(core: KeeperCore): Keeper {
   let detach: (() => void) | undefined;
   let synced: (journalSeq: number) => void = () => undefined;
   let quarantined: Parameters<Keeper['onQuarantined']>[0] = () => undefined;
-  detach = core.attach(0, { synced: (seq) => synced(seq), quarantined: (address) => quarantined(address) });
+  let stale: Parameters<Keeper['onStale']>[0] = () => undefined;
+  detach = core.attach(0, {
+    synced: (seq) => synced(seq),
+    quarantined: (address) => quarantined(address),
+    stale: (address) => stale(address),
+  });
   return {
     load: async (address) => core.load(address),
     outcome: async (address, key) => core.outcome(address, key),
+    numbered: async (address, client) => core.numbered(address, client),
+    history: async (address, stream, since) => core.history(address, stream, since),
     committed: (row) => core.committed(0, row),
     onSynced: (handler) => {
       synced = handler;
@@ -211,6 +245,9 @@ function inThread(core: KeeperCore): Keeper {
       quarantined = handler;
     },
     onReadOnly: () => undefined,
+    onStale: (handler) => {
+      stale = handler;
+    },
     close: () => detach?.(),
   };
 }

@@ -90,7 +90,8 @@ describe('the state engine', () => {
   });
 
   it('makes patches that lead from any state to any other that a handler can reach', () => {
-    const json = fc.jsonValue({ maxDepth: 3 }) as fc.Arbitrary<unknown>;
+    // A state refuses `__proto__`; that has a test of its own.
+    const json = fc.jsonValue({ maxDepth: 3 }).filter((value) => !JSON.stringify(value).includes('"__proto__":'));
     const key = fc.constantFrom('a', 'b', 'c/d', 'e~f', 'constructor');
     const step = fc.oneof(
       fc.record({ kind: fc.constant('set' as const), key, value: json }),

@@ -1,0 +1,130 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { actor, createApp, presence } from '../../src/index.ts';
+import { Rig } from './rig.ts';
+import { ok, refused } from './rig-app.ts';
+
+const room = actor({
+  state: z.object({
+    online: z.record(z.string(), z.object({ name: z.string() })).default({}),
+    /** Everything that the hooks did, in order. */
+    seen: z.array(z.string()).default([]),
+  }),
+  onConnect: (context) => {
+    here.onConnect(context);
+    context.state.seen.push(`+${context.clientId}`);
+  },
+  onDisconnect: (context) => {
+    here.onDisconnect(context);
+    context.state.seen.push(`-${context.clientId}`);
+  },
+  methods: {
+    look: { handler: ({ state, clients }) => ({ ...state, clients: [...clients].sort() }) },
+    touch: { handler: ({ state }) => void state.seen.push('touched') },
+  },
+});
+const here = presence('online', ({ clientId, userId }) => ({ name: userId ?? clientId }));
+const app = createApp({ actors: { room } });
+
+let rig: Rig;
+afterEach(async () => {
+  await rig.stop();
+  rig.remove();
+  vi.restoreAllMocks();
+});
+
+const look = (session: number) => rig.call(session, 'room', 'r', 'look');
+
+/** The process dies: nothing is told goodbye, what is committed stays. */
+async function crash(options: { restarted?: boolean } = {}): Promise<void> {
+  const { dataDir } = rig;
+  await rig.abandon();
+  rig = new Rig(app, { dataDir, ...options });
+}
+
+describe('a client that was connected when the process died', () => {
+  it('is told goodbye exactly once, before the first call', async () => {
+    rig = new Rig(app);
+    await look(rig.session({ clientId: 'a', userId: 'ann' }));
+    await crash();
+    const first = rig.session({ clientId: 'b' });
+    const shown = { online: { b: { name: 'b' } }, seen: ['+a', '-a', '+b'], clients: ['b'] };
+    expect(await look(first)).toEqual(ok(shown));
+    await crash();
+    const second = await look(rig.session({ clientId: 'c' }));
+    expect(second).toMatchObject({ result: { seen: ['+a', '-a', '+b', '-b', '+c'] } });
+  });
+
+  it('is told so with its own name, also when nobody calls', async () => {
+    rig = new Rig(app);
+    await look(rig.session({ clientId: 'a', userId: 'ann' }));
+    await crash();
+    await rig.keeper.closeStale(1);
+    await vi.waitUntil(() => rig.keeper.load({ tenant: 't1', type: 'room', id: 'r' }).visitors.length === 0);
+    expect(rig.keeper.load({ tenant: 't1', type: 'room', id: 'r' }).state).toBe('{"online":{},"seen":["+a","-a"]}');
+  });
+});
+
+describe('a client whose shard died', () => {
+  it('stays connected when its gateway still has it, and is told goodbye when not', async () => {
+    rig = new Rig(app);
+    const [a, b] = [
+      { clientId: 'a', sessionId: 'session-a' },
+      { clientId: 'b', sessionId: 'session-b' },
+    ];
+    for (const info of [a, b]) await look(rig.session(info));
+    await crash({ restarted: true });
+    const again = rig.session(a);
+    const looked = look(again);
+    rig.present([again]);
+    expect(await looked).toEqual(ok({ online: { a: { name: 'a' } }, seen: ['+a', '+b', '-b'], clients: ['a'] }));
+    rig.end(again);
+    const other = await look(rig.session({ clientId: 'c' }));
+    expect(other).toMatchObject({ result: { seen: ['+a', '+b', '-b', '-a', '+c'] } });
+  });
+});
+
+describe('a session', () => {
+  it('that loses its connection is still there for the others, hears nothing, and ends once', async () => {
+    rig = new Rig(app);
+    const [a, b] = [rig.session({ clientId: 'a' }), rig.session({ clientId: 'b' })];
+    rig.subscribe(a, 'room', 'r', 'state');
+    await look(b);
+    rig.detach(a);
+    const heard = rig.framesOf(a).length;
+    await rig.call(b, 'room', 'r', 'touch');
+    expect(rig.framesOf(a)).toHaveLength(heard);
+    expect(await look(b)).toMatchObject({ result: { clients: ['a', 'b'] } });
+    rig.end(a);
+    rig.end(a);
+    expect(await look(b)).toMatchObject({ result: { seen: ['+a', '+b', 'touched', '-a'], clients: ['b'] } });
+  });
+
+  it('goes on under another number without anybody noticing', async () => {
+    rig = new Rig(app);
+    const info = { clientId: 'a', sessionId: 'session-a' };
+    const first = rig.session(info);
+    rig.subscribe(first, 'room', 'r', 'state');
+    await look(first);
+    const second = rig.session(info);
+    expect(await look(second)).toMatchObject({ result: { seen: ['+a'], clients: ['a'] } });
+    await rig.call(second, 'room', 'r', 'touch');
+    expect(rig.framesOf(first)).toHaveLength(1);
+    // What the old gateway sent before it knew is answered, and not run.
+    expect(await rig.call(first, 'room', 'r', 'touch')).toEqual(refused('UNKNOWN'));
+    rig.end(first);
+    expect(await look(second)).toMatchObject({ result: { seen: ['+a', 'touched'], clients: ['a'] } });
+    rig.present([]);
+    const other = rig.session({ clientId: 'b' });
+    expect(await look(other)).toMatchObject({ result: { seen: ['+a', 'touched', '-a', '+b'] } });
+  });
+
+  it('that asked for a subscription on a connection that is gone gets none', async () => {
+    rig = new Rig(app);
+    const session = rig.session({ clientId: 'a' });
+    rig.subscribe(session, 'room', 'r', 'state');
+    rig.detach(session);
+    await look(rig.session({ clientId: 'b' }));
+    expect(rig.framesOf(session)).toEqual([]);
+  });
+});
