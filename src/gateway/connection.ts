@@ -11,6 +11,7 @@ import type { Limits } from '../protocol/limits.ts';
 import { closeCodes, type ServerMessage } from '../protocol/messages.ts';
 import type { Refused } from '../protocol/decode.ts';
 import type { Principal } from './auth.ts';
+import type { HeldFrames } from './held-frames.ts';
 import { TokenBucket } from './rate-limit.ts';
 import type { Session } from './session.ts';
 
@@ -26,12 +27,17 @@ export interface SocketData {
 const refusedBurstsMax = 10;
 
 export class Connection {
-  readonly session: Session;
+  /** Changes once at most, when the client comes back for an older one. Owned by `Sessions`. */
+  session: Session;
   readonly additions: boolean;
   /** Wall clock; moves when the client renews its token. */
   expiresMs: number;
   /** Keys of the topics it has joined. Written by the outlet. */
   readonly topics = new Set<string>();
+  /** Frames that its client has sent. */
+  frames = 0;
+  /** Those that wait until its session is known; undefined when it is, as nearly always. */
+  held: HeldFrames | undefined;
   readonly #limits: Limits;
   readonly #messages: TokenBucket;
   readonly #refusals: TokenBucket;

@@ -1,6 +1,6 @@
 /**
  * The life of a gateway thread, as main asks for it: start, then shardLost and shardBack as shards die and return,
- * setPoison when a call is quarantined, and on the way down stopListening, announceShutdown, settled, close.
+ * setPoison when a call is quarantined, takeSessionRecords about once per second (and once more after close), and on the way down stopListening, announceShutdown, settled, close.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { systemClock } from '../host/clock.ts';
@@ -10,7 +10,7 @@ import type { GatewayLink } from '../transport/contract.ts';
 import { devFiles } from './dev-files.ts';
 import { startGateway, type Gateway, type GatewayOptions } from './gateway.ts';
 
-type Given = Pick<GatewayOptions, 'index' | 'host' | 'exclusivePort' | 'config' | 'devSecret'>;
+type Given = Pick<GatewayOptions, 'index' | 'gateways' | 'boot' | 'host' | 'exclusivePort' | 'config' | 'devSecret'>;
 
 export interface GatewayThreadData extends Given {
   /** Folder of pages, in development only. */
@@ -25,7 +25,7 @@ export interface GatewayThreadData extends Given {
 type Link = GatewayLink & { replace(shard: number, port: MessagePort): void };
 
 export function gatewayThread(data: GatewayThreadData, link: Link): Record<string, (argument: unknown) => unknown> {
-  const { devRoot, phase, log, index, host, exclusivePort, config, devSecret } = data;
+  const { devRoot, phase, log, index, gateways, boot, host, exclusivePort, config, devSecret } = data;
   let gateway: Gateway | undefined;
   const threadLog = createLog(log, `gateway-${index}`);
   // Whatever went wrong, sockets must be let go before the thread ends: Node aborts the process otherwise.
@@ -37,6 +37,8 @@ export function gatewayThread(data: GatewayThreadData, link: Link): Record<strin
     async start(port) {
       gateway = await startGateway({
         index,
+        gateways,
+        boot,
         host,
         exclusivePort,
         config,
@@ -60,6 +62,7 @@ export function gatewayThread(data: GatewayThreadData, link: Link): Record<strin
       link.replace(shard, port);
       gateway?.shardBack(shard);
     },
+    takeSessionRecords: () => gateway?.takeSessionRecords() ?? [],
     stopListening: () => gateway?.stopListening(),
     announceShutdown: (reconnectMsMax) => gateway?.announceShutdown(reconnectMsMax as number),
     settled: () => gateway?.settled(),

@@ -4,6 +4,7 @@
  *   client ⇄ socket.ts, http.ts ── intake.ts ──▶ link ──▶ shard
  *                 ▲                                          │
  *                 └────────── outlet.ts ◀── link ◀───────────┘        pending.ts: who waits
+ *                                                                     sessions.ts: who is there, or may come back
  *
  * This file joins the parts and owns the listener, the second hand, and the way down: stopListening, announceShutdown,
  * settled, close, in that order. Each of them may be called twice.
@@ -18,7 +19,7 @@ import { callFingerprint } from '../host/fingerprint.ts';
 import { closeCodes } from '../protocol/messages.ts';
 import type { GatewayLink } from '../transport/contract.ts';
 import { Admission } from './admission.ts';
-import { createVerifier } from './auth.ts';
+import { createVerifier, type Verify } from './auth.ts';
 import type { Connection, SocketData } from './connection.ts';
 import { Unsent } from './exchange.ts';
 import { type DevFiles, httpHandler } from './http.ts';
@@ -29,12 +30,17 @@ import { Outlet } from './outlet.ts';
 import { Pending } from './pending.ts';
 import { PoisonCalls } from './poison.ts';
 import { Principals } from './principals.ts';
-import type { Session } from './session.ts';
+import type { SessionRecord } from './session-records.ts';
+import { Sessions } from './sessions.ts';
 import { socketBehavior } from './socket.ts';
 import { upgradeHandler } from './upgrade.ts';
 
 export interface GatewayOptions {
   readonly index: number;
+  /** How many gateways this process has. */
+  readonly gateways: number;
+  /** The run of the process, the same for all its gateways and unguessable. */
+  readonly boot: string;
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
@@ -52,6 +58,8 @@ export interface GatewayOptions {
 
 export interface GatewayCounts {
   readonly sockets: number;
+  /** Sessions that wait for their client. */
+  readonly detached: number;
   readonly calls: number;
   readonly tenants: number;
   readonly httpPrincipals: number;
@@ -81,6 +89,8 @@ export interface Gateway {
   shardBack(shard: number): void;
   /** The calls that are not to be run any more. */
   setPoison(fingerprints: readonly string[]): void;
+  /** What became of sessions since the last time. After `close` all have ended, and are told once more. */
+  takeSessionRecords(): SessionRecord[];
 }
 
 /** What a shard was doing when it died. */
@@ -95,10 +105,15 @@ export interface RunningCall {
 
 /** @throws Error when the keys are unusable or the address cannot be listened on */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { config, devSecret, clock } = options;
+  const log = options.log.child({ gateway: options.index });
+  return openGateway(options, await createVerifier(config.auth, config.dev ? devSecret : undefined, clock, log));
+}
+
+/** The same at once, with keys that were read before. @throws ListenError */
+export function openGateway(options: GatewayOptions, verify: Verify): Gateway {
   const { config, link, phase, clock } = options;
   const { limits, auth, dev } = config;
-  const log = options.log.child({ gateway: options.index });
-  const verify = await createVerifier(auth, dev ? options.devSecret : undefined, clock, log);
   const admission = new Admission(verify, dev);
   const origins = new Origins(config.allowedOrigins, dev);
   const pending = new Pending(link.shards);
@@ -120,6 +135,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
   const app = App();
   const outlet = new Outlet(app, pending, intake, connections);
+  const { index, gateways, boot } = options;
+  const sessions = new Sessions({ index, gateways, boot, connections, intake, outlet, phase, limits, clock });
   const upgrade = upgradeHandler({
     phase,
     origins,
@@ -129,11 +146,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     sockets: () => connections.size,
     exchange,
   });
-  app.ws<SocketData>('/ws', socketBehavior({ connections, intake, outlet, upgrade, verify, phase, limits, clock }));
-  app.any('/*', httpHandler({ phase, origins, intake, principals, limits, devFiles: options.devFiles, exchange }));
+  app.ws<SocketData>('/ws', socketBehavior({ sessions, intake, outlet, upgrade, verify, phase, limits, clock }));
+  app.any(
+    '/*',
+    httpHandler({ phase, origins, admission, intake, principals, limits, devFiles: options.devFiles, exchange }),
+  );
   link.onFrame((frame, shard) => outlet.receive(frame, shard));
+  for (let shard = 0; shard < link.shards; shard += 1) intake.present(shard, []);
 
-  let listener: us_listen_socket | undefined = await listen(app, options);
+  let listener: us_listen_socket | undefined = listen(app, options);
   const port = us_socket_local_port(listener);
   const secondHand = setInterval(tick, 1000);
   let closing: Promise<void> | undefined;
@@ -149,11 +170,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
     settled: () => pending.settled(),
     shardLost,
-    shardBack: (shard) => intake.shardBack(shard, sessions()),
+    shardBack: (shard) => intake.shardBack(shard, sessions.all()),
     setPoison: (fingerprints) => poison.set(fingerprints),
+    takeSessionRecords: () => sessions.takeRecords(),
     close: (flushMsMax) => (closing ??= close(flushMsMax)),
     counts: () => ({
       sockets: connections.size,
+      detached: sessions.detached,
       calls: pending.size,
       tenants: intake.tenants,
       httpPrincipals: principals.size,
@@ -180,13 +203,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     return { fingerprint: callFingerprint(tenant, running.facts), tenant, actor, actorId, method, key };
   }
 
-  function* sessions(): Iterable<Session> {
-    for (const { session } of connections.values()) yield session;
-  }
-
   function stopListening(): void {
     if (listener !== undefined) us_listen_socket_close(listener);
     listener = undefined;
+    sessions.stop();
   }
 
   /** One sweep per second instead of a timer per socket: none can be too long for setTimeout. */
@@ -196,6 +216,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       if (connection.expiresMs <= nowMs) connection.end(closeCodes.unauthorized, 'token expired');
     }
     principals.sweep(nowMs);
+    sessions.sweep();
     outlet.sweep();
   }
 
@@ -209,6 +230,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     // Closing a socket that still has something to read resets it, and a reset can overtake the last bytes.
     if (lingers) await delay(lingerMs);
     app.close();
+    sessions.close();
+    // Shards hear of the last ends before anybody hears of this one.
+    intake.flush();
   }
 
   function isBuffered(): boolean {

@@ -1,5 +1,5 @@
 /**
- * The HTTP routes: calls and states of actors, health and readiness, and in development the pages.
+ * The HTTP routes: calls and states of actors, who one is, health and readiness, and in development the pages.
  *
  *   request ── Origin, route, method ──▶ body ──▶ principal ──▶ intake ┄┄ shard ┄┄▶ waiter ──▶ answer
  *
@@ -13,7 +13,8 @@ import { actorProblem, methodProblem } from '../protocol/decode.ts';
 import { AppError, type ErrorBody } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { parseJson } from '../protocol/safe-json.ts';
-import { bearerToken } from './admission.ts';
+import { type Admission, bearerToken } from './admission.ts';
+import type { Principal } from './auth.ts';
 import { Exchange, type ExchangeOptions } from './exchange.ts';
 import { corsHeaders, pageHeaders, preflightHeaders } from './headers.ts';
 import { CallWaiter, ReadWaiter } from './http-waiters.ts';
@@ -30,6 +31,7 @@ export type DevFiles = (path: string) => { type: string; body: string | Buffer }
 export interface HttpOptions {
   readonly phase: Phase;
   readonly origins: Origins;
+  readonly admission: Admission;
   readonly intake: Intake;
   readonly principals: Principals;
   readonly limits: Limits;
@@ -40,7 +42,7 @@ export interface HttpOptions {
 type ActorRoute = Extract<Route, { kind: 'actor' }>;
 
 export function httpHandler(options: HttpOptions): (res: HttpResponse, req: HttpRequest) => void {
-  const { phase, origins, intake, principals, limits } = options;
+  const { phase, origins, admission, intake, principals, limits } = options;
 
   return (res, req) => {
     const exchange = new Exchange(res, req, options.exchange);
@@ -70,10 +72,30 @@ export function httpHandler(options: HttpOptions): (res: HttpResponse, req: Http
           status: 426,
           headers: [['Upgrade', 'websocket']],
         });
+      case 'auth':
+        return authRequest(exchange, bearerToken(req.getHeader('authorization')));
       case 'actor':
         return actorRequest(exchange, req, route);
     }
   };
+
+  /**
+   * `GET /v1/auth`: 200 `{"tenant":…,"userId":…}` when the token in `Authorization` is good, else the refusal that an
+   * upgrade would get, 401, 403 or 503. Browsers do not tell a page why its WebSocket was refused; it can ask here.
+   */
+  function authRequest(exchange: Exchange, token: string | undefined): void {
+    const answer = ({ tenant, userId }: Principal): void => exchange.json(200, JSON.stringify({ tenant, userId }));
+    const refuse = (error: unknown): void => exchange.fail(bodyOf(error));
+    const refusal = phaseRefusal(phase);
+    if (refusal !== undefined) return exchange.fail(refusal);
+    try {
+      const admitted = admission.admit(token);
+      if (admitted instanceof Promise) void admitted.then(answer, refuse);
+      else answer(admitted);
+    } catch (error) {
+      refuse(error);
+    }
+  }
 
   function actorRequest(exchange: Exchange, req: HttpRequest, route: ActorRoute): void {
     const refusal = refusalOf(route, req.getHeader('idempotency-key'));
@@ -91,7 +113,7 @@ export function httpHandler(options: HttpOptions): (res: HttpResponse, req: Http
       withSession(exchange, token, (session) => {
         const input = inputOf(body, limits.depthMax);
         if (input.kind === 'refused') return new AppError('MALFORMED', input.message).toBody();
-        const call = { ...route, key, deadlineMs: 0, input: input.value, chars: body.length };
+        const call = { ...route, key, ack: -1, deadlineMs: 0, input: input.value, chars: body.length };
         return intake.call(session, call, new CallWaiter(exchange));
       });
     });
@@ -99,8 +121,8 @@ export function httpHandler(options: HttpOptions): (res: HttpResponse, req: Http
 
   /** What can be said before anybody is asked who they are. */
   function refusalOf(route: ActorRoute, key: string): ErrorBody | undefined {
-    if (phase.name === 'starting') return starting;
-    if (phase.name === 'draining') return draining;
+    const refusal = phaseRefusal(phase);
+    if (refusal !== undefined) return refusal;
     const { actor, actorId, method } = route;
     const problem = actorProblem(actor, actorId) ?? methodProblem(method);
     if (problem !== undefined) return new AppError(problem.code, problem.message).toBody();
@@ -127,6 +149,11 @@ export function httpHandler(options: HttpOptions): (res: HttpResponse, req: Http
       exchange.fail(bodyOf(error));
     }
   }
+}
+
+function phaseRefusal(phase: Phase): ErrorBody | undefined {
+  if (phase.name === 'starting') return starting;
+  return phase.name === 'draining' ? draining : undefined;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });

@@ -1,44 +1,38 @@
 /**
  * The way in: what clients ask becomes envelopes, gathered per shard and sent as one frame per tick.
  *
- *   connection or HTTP ── call, read, subscribe ──▶ bounds ──▶ InboundFrame per shard ── setImmediate ──▶ link
+ *   connection or HTTP ── call, read, subscribe ──▶ bounds ──▶ ShardFrames ── setImmediate ──▶ link
  *
  * Invariants: a call past a bound is refused here and now, without a hop · a shard hears `open` before anything else of
  * a session, and `end` last · envelopes of one session to one shard keep their order.
  */
 import type { Clock } from '../host/clock.ts';
-import { inboundOp, InboundFrame, type SessionInfo, type Stream } from '../protocol/envelope.ts';
+import { inboundOp, type InboundFrame, type SessionInfo, type Stream } from '../protocol/envelope.ts';
 import { AppError, type ErrorBody } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
+import type { StreamPosition } from '../protocol/messages.ts';
 import { shardOf } from '../protocol/placement.ts';
 import type { GatewayLink } from '../transport/contract.ts';
 import type { Principal } from './auth.ts';
 import type { CallFacts, Pending, Waiter } from './pending.ts';
 import type { PoisonCalls } from './poison.ts';
 import { Session, type Subscription, type TenantLoad } from './session.ts';
+import { ShardFrames } from './shard-frames.ts';
 
 export interface Call extends CallFacts {
+  /** -1 when the client does not number its calls. */
+  readonly ack: number;
   readonly deadlineMs: number;
   /** Length of the text that the call came in, to bound the frame that it goes on in. */
   readonly chars: number;
 }
-
-type SubscriptionOp = typeof inboundOp.subscribe | typeof inboundOp.unsubscribe;
-
-/** A frame is sent before the tick ends when it holds this much: structured clone of strings blocks both threads. */
-const frameCharsMax = 1024 * 1024;
-/**
- * Envelopes after which a frame is sent before the tick ends, so that the shard begins while this thread still reads:
- * otherwise the two work in turns, each idle for half of the time.
- */
-const frameCallsMax = 64;
 
 export class Intake {
   readonly #link: GatewayLink;
   readonly #limits: Limits;
   readonly #pending: Pending;
   readonly #clock: Clock;
-  readonly #frames: { readonly frame: InboundFrame; chars: number }[];
+  readonly #frames: ShardFrames;
   readonly #tenants = new Map<string, TenantLoad>();
   /** Shards whose thread died and whose successor is not there yet. */
   readonly #away = new Set<number>();
@@ -46,7 +40,6 @@ export class Intake {
   readonly #lives: number[];
   readonly #poison: PoisonCalls;
   #nextSession = 1;
-  #flushPlanned = false;
 
   constructor(link: GatewayLink, pending: Pending, poison: PoisonCalls, limits: Limits, clock: Clock) {
     this.#link = link;
@@ -55,30 +48,48 @@ export class Intake {
     this.#limits = limits;
     this.#pending = pending;
     this.#clock = clock;
-    this.#frames = Array.from({ length: link.shards }, () => ({ frame: new InboundFrame(), chars: 0 }));
+    this.#frames = new ShardFrames(link);
   }
 
   get tenants(): number {
     return this.#tenants.size;
   }
 
-  openSession(principal: Principal, kind: SessionInfo['kind']): Session {
+  openSession(principal: Principal, kind: SessionInfo['kind'], additions: boolean): Session {
     const { tenant, userId, claims } = principal;
-    const load = this.#tenants.get(tenant) ?? { calls: 0, sessions: 0 };
-    this.#tenants.set(tenant, load);
-    load.sessions += 1;
-    return new Session(this.#nextSession++, { tenant, clientId: this.#clock.id(), userId, claims, kind }, load);
+    const sessionId = kind === 'ws' ? this.#clock.id() : '';
+    const info = { tenant, sessionId, clientId: this.#clock.id(), userId, claims, kind, additions };
+    return this.#newSession(info, this.#clock.now());
+  }
+
+  /** A session that another gateway had: the shards that know it hear at once that it is here now. */
+  adoptSession(info: SessionInfo, connectedMs: number, shards: readonly number[]): Session {
+    const session = this.#newSession(info, connectedMs);
+    for (const shard of shards) {
+      if (shard >= this.#link.shards) continue;
+      // One that is away hears of it when it is back.
+      if (this.#away.has(shard)) session.shards.set(shard, noLife);
+      else this.#frameFor(session, shard, 0);
+    }
+    return session;
+  }
+
+  /** The session's connection is lost: shards send it nothing more, until it subscribes anew. */
+  detachSession(session: Session): void {
+    session.subscriptions.clear();
+    this.#tell(session, inboundOp.detach);
   }
 
   /** The client is gone: shards hear it now. Its pending calls are answered to nobody. */
   endSession(session: Session): void {
-    session.ending = true;
-    session.ended = true;
-    for (const shard of session.shards.keys()) this.#add(shard, 16).add([inboundOp.end, session.number]);
-    session.shards.clear();
-    session.subscriptions.clear();
-    session.load.sessions -= 1;
-    this.#forgetTenant(session);
+    this.#tell(session, inboundOp.end);
+    this.#forget(session);
+  }
+
+  /** Another gateway has the session now, and tells the shards. What they were sent for it from here comes first. */
+  releaseSession(session: Session): void {
+    this.#frames.flush();
+    this.#forget(session);
   }
 
   /** No new calls will come: shards hear of the end when the last one is answered. */
@@ -89,13 +100,13 @@ export class Intake {
 
   /** The refusal, or undefined when the call is on its way and `waiter` will hear of it. */
   call(session: Session, call: Call, waiter: Waiter): ErrorBody | undefined {
-    const { actor, actorId, method, key, deadlineMs, input, chars } = call;
+    const { actor, actorId, method, key, ack, deadlineMs, input, chars } = call;
     const shard = shardOf(session.info.tenant, actor, actorId, this.#link.shards);
     const refusal = this.#refusal(session, shard) ?? this.#poison.refusal(session.info.tenant, call);
     if (refusal !== undefined) return refusal;
     const frame = this.#frameFor(session, shard, chars);
     const number = this.#pending.add(waiter, session, shard, call);
-    frame.addCall(session.number, number, actor, actorId, method, key, deadlineMs, input);
+    frame.addCall(session.number, number, actor, actorId, method, key, ack, deadlineMs, input);
     return undefined;
   }
 
@@ -109,35 +120,59 @@ export class Intake {
     return undefined;
   }
 
-  /** The refusal, or undefined when the shard will answer with a snapshot, or with nothing for events. */
-  subscription(session: Session, on: boolean, actor: string, actorId: string, stream: Stream): ErrorBody | undefined {
+  /** The refusal, or undefined when the shard will answer with what was missed since, a snapshot or a position. */
+  subscribe(
+    session: Session,
+    actor: string,
+    actorId: string,
+    stream: Stream,
+    since: StreamPosition | undefined,
+  ): ErrorBody | undefined {
     const shard = shardOf(session.info.tenant, actor, actorId, this.#link.shards);
-    const name = `${stream}\n${actor}\n${actorId}`;
-    if (!on) session.subscriptions.delete(name);
-    else if (session.subscriptions.size >= this.#limits.connectionActorsMax * 2) return tooManySubscriptions;
-    else session.subscriptions.set(name, { shard, actor, actorId, stream });
+    if (session.subscriptions.size >= this.#limits.connectionActorsMax * 2) return tooManySubscriptions;
+    const subscription = { shard, actor, actorId, stream, since };
     // A shard that is away hears of it when it is back.
-    if (this.#away.has(shard)) return undefined;
-    this.#subscribe(session, on ? inboundOp.subscribe : inboundOp.unsubscribe, { shard, actor, actorId, stream });
+    if (this.#away.has(shard)) session.subscriptions.set(nameOf(subscription), subscription);
+    else this.#subscribe(session, subscription);
     return undefined;
+  }
+
+  unsubscribe(session: Session, actor: string, actorId: string, stream: Stream): void {
+    const shard = shardOf(session.info.tenant, actor, actorId, this.#link.shards);
+    session.subscriptions.delete(nameOf({ actor, actorId, stream }));
+    if (this.#away.has(shard)) return;
+    this.#frameFor(session, shard, 0).add([inboundOp.unsubscribe, session.number, actor, actorId, stream]);
   }
 
   /** The shard's thread died: what was gathered for it is moot, and new calls to it are refused until it is back. */
   shardLost(shard: number): void {
     this.#away.add(shard);
     this.#lives[shard]! += 1;
-    this.#frames[shard]!.frame.take();
-    this.#frames[shard]!.chars = 0;
+    this.#frames.drop(shard);
   }
 
-  /** Its successor serves: it hears of the sessions anew, with what they subscribed to. */
+  /** Its successor serves: it hears of the sessions that its predecessor knew, with what they subscribed to. */
   shardBack(shard: number, sessions: Iterable<Session>): void {
     this.#away.delete(shard);
+    const present: number[] = [];
     for (const session of sessions) {
+      if (session.shards.has(shard)) this.#frameFor(session, shard, 0);
       for (const subscription of session.subscriptions.values()) {
-        if (subscription.shard === shard) this.#subscribe(session, inboundOp.subscribe, subscription);
+        if (subscription.shard === shard) this.#subscribe(session, subscription);
       }
+      if (session.shards.has(shard)) present.push(session.number);
     }
+    this.present(shard, present);
+  }
+
+  /** These are all sessions of this gateway that the shard has to know. */
+  present(shard: number, sessions: readonly number[]): void {
+    this.#frames.for(shard, sessions.length * numberChars).add([inboundOp.present, 0, sessions]);
+  }
+
+  /** Sends what was gathered, without waiting for the tick to end. */
+  flush(): void {
+    this.#frames.flush();
   }
 
   /** Called after each answer: what was only waiting for it goes. */
@@ -156,39 +191,43 @@ export class Intake {
     return undefined;
   }
 
-  #subscribe(session: Session, op: SubscriptionOp, { shard, actor, actorId, stream }: Subscription): void {
-    this.#frameFor(session, shard, 0).add([op, session.number, actor, actorId, stream]);
+  #newSession(info: SessionInfo, connectedMs: number): Session {
+    const load = this.#tenants.get(info.tenant) ?? { calls: 0, sessions: 0 };
+    this.#tenants.set(info.tenant, load);
+    load.sessions += 1;
+    return new Session(this.#nextSession++, info, load, connectedMs, this.#clock.now());
+  }
+
+  /** To every shard that knows the session; one that was started anew and has not heard of it is none. */
+  #tell(session: Session, op: typeof inboundOp.detach | typeof inboundOp.end): void {
+    for (const [shard, life] of session.shards) {
+      if (life === this.#lives[shard]) this.#frames.for(shard, 16).add([op, session.number]);
+    }
+  }
+
+  #forget(session: Session): void {
+    session.ending = true;
+    session.ended = true;
+    session.shards.clear();
+    session.subscriptions.clear();
+    session.load.sessions -= 1;
+    this.#forgetTenant(session);
+  }
+
+  #subscribe(session: Session, subscription: Subscription): void {
+    const { shard, actor, actorId, stream, since } = subscription;
+    const position = since === undefined ? ([] as const) : ([since.epoch, since.seq] as const);
+    this.#frameFor(session, shard, 0).add([inboundOp.subscribe, session.number, actor, actorId, stream, ...position]);
+    // The shard knows now. Should it be started anew, the place is an old one.
+    session.subscriptions.set(nameOf(subscription), { ...subscription, since: undefined });
   }
 
   #frameFor(session: Session, shard: number, chars: number): InboundFrame {
-    if (session.shards.get(shard) === this.#lives[shard]) return this.#add(shard, chars);
+    if (session.shards.get(shard) === this.#lives[shard]) return this.#frames.for(shard, chars);
     session.shards.set(shard, this.#lives[shard]!);
-    const frame = this.#add(shard, chars);
+    const frame = this.#frames.for(shard, chars);
     frame.add([inboundOp.open, session.number, session.info]);
     return frame;
-  }
-
-  #add(shard: number, chars: number): InboundFrame {
-    const to = this.#frames[shard]!;
-    if (to.chars + chars > frameCharsMax || to.frame.count >= frameCallsMax) this.#send(shard);
-    to.chars += chars + envelopeChars;
-    if (!this.#flushPlanned) {
-      this.#flushPlanned = true;
-      setImmediate(() => this.#flush());
-    }
-    return to.frame;
-  }
-
-  #flush(): void {
-    this.#flushPlanned = false;
-    for (let shard = 0; shard < this.#frames.length; shard += 1) this.#send(shard);
-  }
-
-  #send(shard: number): void {
-    const from = this.#frames[shard]!;
-    const frame = from.frame.take();
-    from.chars = 0;
-    if (frame !== undefined) this.#link.send(shard, frame);
   }
 
   #forgetTenant(session: Session): void {
@@ -197,8 +236,15 @@ export class Intake {
   }
 }
 
-/** What an envelope adds to its text, roughly. */
-const envelopeChars = 64;
+/** Of a session in a list, at most, comma included. */
+const numberChars = 8;
+/** A shard that knew a session in an earlier life. */
+const noLife = 0;
+
+/** Two streams of one actor are two subscriptions. */
+function nameOf({ actor, actorId, stream }: Pick<Subscription, 'actor' | 'actorId' | 'stream'>): string {
+  return `${stream}\n${actor}\n${actorId}`;
+}
 
 // Made once: under overload these are the hot path.
 const connectionBusy = overloaded('Too many calls in flight on this connection');

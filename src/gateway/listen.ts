@@ -17,25 +17,26 @@ export interface ListenAddress {
 }
 
 /** @throws ListenError */
-export async function listen(app: TemplatedApp, address: ListenAddress): Promise<us_listen_socket> {
+export function listen(app: TemplatedApp, address: ListenAddress): us_listen_socket {
   const { host, port, exclusivePort } = address;
   if (exclusivePort) return take(app, host, port, exclusively);
   // A free port that uWebSockets chose cannot be shared; the same one, asked for by number, can.
   if (port !== 0) return take(app, host, port, shared);
-  const chosen = await take(app, host, 0, exclusively);
+  const chosen = take(app, host, 0, exclusively);
   const free = us_socket_local_port(chosen);
   us_listen_socket_close(chosen);
   return take(app, host, free, shared);
 }
 
-function take(app: TemplatedApp, host: string, port: number, option: number): Promise<us_listen_socket> {
-  return new Promise((resolve, reject) => {
-    const start = app.listen.bind(app) as unknown as Listen;
-    start(host, port, option, (socket) => {
-      if (socket === false) reject(new ListenError(host, port));
-      else resolve(socket);
-    });
+/** uWebSockets answers before `listen` returns. */
+function take(app: TemplatedApp, host: string, port: number, option: number): us_listen_socket {
+  const start = app.listen.bind(app) as unknown as Listen;
+  let taken: us_listen_socket | false = false;
+  start(host, port, option, (socket) => {
+    taken = socket;
   });
+  if (taken === false) throw new ListenError(host, port);
+  return taken;
 }
 
 export class ListenError extends Error {

@@ -76,7 +76,7 @@ export class Principals {
       if (this.#entries.size < this.#entriesMax) break;
       this.#drop(oldest, entry);
     }
-    const session = this.#intake.openSession(principal, 'http');
+    const session = this.#intake.openSession(principal, 'http', false);
     this.#entries.set(token, { session, expiresMs: principal.expiresMs });
     return session;
   }

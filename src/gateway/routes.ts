@@ -2,7 +2,7 @@
  * Which paths exist. Parts are decoded one by one after the split, so that nothing inside a part can become a separator.
  */
 export type Route =
-  | { readonly kind: 'health' | 'ready' | 'socket' | 'unknown' }
+  | { readonly kind: 'health' | 'ready' | 'socket' | 'auth' | 'unknown' }
   | { readonly kind: 'malformed'; readonly message: string }
   | { readonly kind: 'actor'; readonly actor: string; readonly actorId: string; readonly method: string };
 
@@ -10,6 +10,7 @@ export function findRoute(path: string): Route {
   if (path === '/health') return { kind: 'health' };
   if (path === '/ready') return { kind: 'ready' };
   if (path === '/ws') return { kind: 'socket' };
+  if (path === '/v1/auth') return { kind: 'auth' };
   if (!path.startsWith('/v1/actors/')) return { kind: 'unknown' };
   const parts = path.slice('/v1/actors/'.length).split('/');
   if (parts.length !== 3) return { kind: 'unknown' };

@@ -1,10 +1,11 @@
 /**
  * One caller as the shards see it: a number, who it is, and at which shards it has been announced.
  *
- * A WebSocket connection has one for its life; callers over HTTP share one per token. Owned by `Intake`, which opens
- * and ends it; others read it.
+ * A client with a WebSocket has one, which may outlive its connection (`Sessions`); callers over HTTP share one per token.
+ * Opened and ended through `Intake`; others read it.
  */
 import type { SessionInfo, Stream } from '../protocol/envelope.ts';
+import type { StreamPosition } from '../protocol/messages.ts';
 
 /** Calls and sessions of one tenant on this gateway; gone when both are 0. */
 export interface TenantLoad {
@@ -17,6 +18,8 @@ export interface Subscription {
   readonly actor: string;
   readonly actorId: string;
   readonly stream: Stream;
+  /** Where the client was, as long as no shard was told. */
+  readonly since: StreamPosition | undefined;
 }
 
 export class Session {
@@ -25,18 +28,25 @@ export class Session {
   readonly load: TenantLoad;
   /** Shards that know this session (`open` was sent, `end` was not), each with the life of the shard that was told. */
   readonly shards = new Map<number, number>();
-  /** What it subscribed to, by its key, so that a shard that was started anew can be told again. */
+  /** What its connection subscribed to, by its key, so that a shard that was started anew can be told again. */
   readonly subscriptions = new Map<string, Subscription>();
-  /** Calls in flight. */
+  /** Wall clock: when it began, and when its connection last came or went. */
+  readonly connectedMs: number;
+  seenMs: number;
+  /** What brings a client back to it. A secret; '' for those that cannot come back. Owned by `Sessions`. */
+  resumeToken = '';
+  /** Calls in flight, of all its connections. */
   calls = 0;
   /** No new calls will come. */
   ending = false;
   /** Shards were told; only answers to nobody can still come. */
   ended = false;
 
-  constructor(number: number, info: SessionInfo, load: TenantLoad) {
+  constructor(number: number, info: SessionInfo, load: TenantLoad, connectedMs: number, nowMs: number) {
     this.number = number;
     this.info = info;
     this.load = load;
+    this.connectedMs = connectedMs;
+    this.seenMs = nowMs;
   }
 }

@@ -11,13 +11,15 @@ import type { Limits } from '../protocol/limits.ts';
 import { closeCodes, errorResult, okResult } from '../protocol/messages.ts';
 import type { Verify } from './auth.ts';
 import { Connection, type SocketData } from './connection.ts';
+import { HeldFrames, type WholeFrame } from './held-frames.ts';
 import type { Intake } from './intake.ts';
 import type { Outlet } from './outlet.ts';
 import type { Waiter } from './pending.ts';
+import type { Sessions } from './sessions.ts';
 import { bodyOf, draining, type UpgradeHandler } from './upgrade.ts';
 
 export interface SocketOptions {
-  readonly connections: Map<number, Connection>;
+  readonly sessions: Sessions;
   readonly intake: Intake;
   readonly outlet: Outlet;
   readonly upgrade: UpgradeHandler;
@@ -31,8 +33,7 @@ type Rpc = Extract<ClientFrame, { kind: 'rpc' }>;
 type Subscription = Extract<ClientFrame, { kind: 'subscription' }>;
 
 export function socketBehavior(options: SocketOptions): WebSocketBehavior<SocketData> {
-  const { connections, intake, outlet, phase, limits, clock } = options;
-  const { frameBytesMax, connectionCallsMax } = limits;
+  const { sessions, intake, outlet, phase, limits, clock } = options;
   return {
     upgrade: options.upgrade,
     // uWebSockets drops the line on larger messages without a close frame (1006). Up to twice the bound we still read
@@ -46,16 +47,10 @@ export function socketBehavior(options: SocketOptions): WebSocketBehavior<Socket
 
     open(ws) {
       const data = ws.getUserData();
-      const session = intake.openSession(data.principal, 'ws');
+      const session = intake.openSession(data.principal, 'ws', data.additions);
       const connection = new Connection(ws, session, limits, clock.monotonic());
       data.connection = connection;
-      connections.set(session.number, connection);
-      const { clientId } = session.info;
-      connection.sendMessage({
-        type: 'welcome',
-        clientId,
-        ...(connection.additions ? { server: 'fermata', limits: { frameBytesMax, connectionCallsMax } } : {}),
-      });
+      sessions.open(connection);
     },
 
     message(ws, bytes, isBinary) {
@@ -71,24 +66,31 @@ export function socketBehavior(options: SocketOptions): WebSocketBehavior<Socket
       connectionOf(ws)?.end(closeCodes.tooSlow, 'too slow');
     },
 
-    close(ws) {
+    close(ws, code) {
       const connection = connectionOf(ws);
-      if (connection === undefined || !connections.delete(connection.session.number)) return;
+      if (connection === undefined) return;
       connection.closed();
-      outlet.forget(connection);
-      intake.endSession(connection.session);
+      sessions.closed(connection, code);
     },
   };
 
   function handle(connection: Connection, frame: ClientFrame, chars: number): void {
+    connection.frames += 1;
     if (frame.kind === 'broken') return breakOff(connection, frame.message);
     const retryAfterMs = connection.throttle(clock.monotonic());
     if (retryAfterMs > 0) return refuse(connection, frame, rateLimited(retryAfterMs));
+    if (connection.held === undefined) return follow(connection, frame, chars);
+    if (!connection.held.add(frame, chars)) breakOff(connection, 'Too much was sent before the answer to hello');
+  }
+
+  function follow(connection: Connection, frame: WholeFrame, chars: number): void {
     switch (frame.kind) {
       case 'rpc':
         return call(connection, frame, chars);
       case 'subscription':
         return subscribe(connection, frame);
+      case 'hello':
+        return resume(connection, frame.resumeToken);
       case 'auth':
         void renew(connection, frame.token);
         return;
@@ -103,22 +105,39 @@ export function socketBehavior(options: SocketOptions): WebSocketBehavior<Socket
     }
   }
 
+  /** The client comes back for the session that it had before. What it sends until that is settled is held, in order. */
+  function resume(connection: Connection, resumeToken: string): void {
+    // For base clients there is no such frame.
+    if (!connection.additions) return;
+    if (connection.frames > 1) return connection.sendRefusal({ type: 'hello' }, lateHello);
+    const waits = sessions.resume(connection, resumeToken, () => {
+      const frames = connection.held?.values() ?? [];
+      connection.held = undefined;
+      for (const { frame, chars } of frames) if (connection.open) follow(connection, frame, chars);
+    });
+    if (waits) connection.held = new HeldFrames(limits.connectionCallsMax, limits.socketBufferBytesMax);
+  }
+
   function call(connection: Connection, frame: Rpc, chars: number): void {
     const { id, actor, actorId, method, key, deadlineMs, input } = frame;
+    const ack = connection.additions ? frame.ack : -1;
     const refusal =
       phase.name === 'draining'
         ? draining
         : intake.call(
             connection.session,
-            { actor, actorId, method, key, deadlineMs, input, chars },
+            { actor, actorId, method, key, ack, deadlineMs, input, chars },
             new RpcWaiter(connection, id, outlet),
           );
     if (refusal !== undefined) connection.send(errorResult(id, refusal, connection.additions));
   }
 
   function subscribe(connection: Connection, frame: Subscription): void {
-    if (frame.on && phase.name === 'draining') return refuse(connection, frame, draining);
-    const refusal = intake.subscription(connection.session, frame.on, frame.actor, frame.actorId, frame.stream);
+    const { actor, actorId, stream } = frame;
+    if (!frame.on) return intake.unsubscribe(connection.session, actor, actorId, stream);
+    const since = connection.additions ? frame.since : undefined;
+    const refusal =
+      phase.name === 'draining' ? draining : intake.subscribe(connection.session, actor, actorId, stream, since);
     if (refusal !== undefined) refuse(connection, frame, refusal);
   }
 
@@ -147,6 +166,8 @@ function breakOff(connection: Connection, message: string): void {
   connection.end(closeCodes.malformed, 'malformed');
 }
 
+const lateHello = new AppError('MALFORMED', 'hello must be the first frame').toBody();
+
 function rateLimited(retryAfterMs: number): ErrorBody {
   return new AppError('RATE_LIMITED', 'Too many messages', { retryAfterMs }).toBody();
 }
@@ -158,9 +179,12 @@ function refuse(connection: Connection, frame: ClientFrame, error: ErrorBody): v
   } else if (frame.kind === 'subscription') {
     const { type, actor, actorId } = frame;
     connection.sendRefusal({ type, actor, actorId }, error);
+  } else if (frame.kind === 'hello') {
+    connection.sendRefusal({ type: frame.kind }, error);
   } else if (frame.kind === 'refused') connection.sendRefusal(frame.re, error);
 }
 
+/** Answers the connection that the call came in on. When that is gone the answer is dropped: the client asks again by key. */
 class RpcWaiter implements Waiter {
   readonly #connection: Connection;
   readonly #id: string;

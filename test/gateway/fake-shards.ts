@@ -11,8 +11,10 @@ export type InboundCall = Extract<Inbound, readonly [2, ...unknown[]]>;
 
 export class FakeShards implements GatewayLink {
   readonly shards: number;
-  /** Everything that came in, with the shard that it came to. */
+  /** Everything that came in but `present`, with the shard that it came to. */
   readonly seen: { shard: number; envelope: Inbound }[] = [];
+  /** Everything, `present` too. */
+  readonly all: { shard: number; envelope: Inbound }[] = [];
   readonly frames: string[] = [];
   /** Calls of `hold`, waiting for `release`. */
   readonly held: { shard: number; call: number }[] = [];
@@ -35,7 +37,8 @@ export class FakeShards implements GatewayLink {
     this.frames.push(frame);
     const out = new OutboundFrame();
     for (const envelope of decodeInbound(frame)) {
-      this.seen.push({ shard, envelope });
+      this.all.push({ shard, envelope });
+      if (envelope[0] !== inboundOp.present) this.seen.push({ shard, envelope });
       this.#follow(shard, envelope, out);
     }
     const answer = out.take();
@@ -76,7 +79,8 @@ export class FakeShards implements GatewayLink {
           out.add('M', session, 1, 0, subscriptionRefusal(`${stream}:sub`, type, id, error));
           return;
         }
-        if (stream === 'state') out.add('M', session, 0, 0, stateSnapshot(actorHead(type, id), '{"count":3}'));
+        if (stream === 'state')
+          out.add('M', session, 0, 0, stateSnapshot(actorHead(type, id), '{"count":3}', undefined));
         out.add('S', session, 5, 0, '');
         return;
       }
@@ -85,13 +89,15 @@ export class FakeShards implements GatewayLink {
         return;
       case inboundOp.open:
       case inboundOp.end:
+      case inboundOp.detach:
+      case inboundOp.present:
         return;
     }
   }
 
   #call(shard: number, envelope: InboundCall, out: OutboundFrame): void {
     const [, , call, type, , method] = envelope;
-    const input = envelope[8];
+    const input = envelope[9];
     const fail = (code: string, message: string, retryAfterMs?: number) =>
       out.add(
         'E',

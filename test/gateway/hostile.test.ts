@@ -44,6 +44,16 @@ const texts: string[] = [
   ...['state:sub', 'event:sub', 'state:unsub', 'event:unsub'].flatMap((type) =>
     wrongTypes.map((actor) => JSON.stringify({ type, actor, actorId: actor })),
   ),
+  ...wrongTypes.map((resumeToken) => JSON.stringify({ type: 'hello', resumeToken })),
+  ...[...names, '0.x', `7.${'A'.repeat(32)}`, 'x'.repeat(60_000)].map((resumeToken) =>
+    JSON.stringify({ type: 'hello', resumeToken }),
+  ),
+  ...wrongTypes.flatMap((value) => [
+    JSON.stringify({ ...rpc, key: 'my-client:1', ack: value }),
+    JSON.stringify({ type: 'state:sub', actor: 'counter', actorId: 'c1', since: value }),
+    JSON.stringify({ type: 'event:sub', actor: 'counter', actorId: 'c1', since: { epoch: value, seq: value } }),
+  ]),
+  JSON.stringify({ type: 'event:sub', actor: 'counter', actorId: 'c1', since: { epoch: '"]\n', seq: 1 } }),
   JSON.stringify({ ...rpc, actorId: '\ud800' }),
   JSON.stringify({ ...rpc, key: '\udfff' }),
   JSON.stringify({ ...rpc, id: '\ud800' }),

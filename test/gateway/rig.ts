@@ -24,7 +24,7 @@ export const auth: AuthConfig = {
 };
 
 /** What a gateway counts when nobody is there. */
-export const nothing: GatewayCounts = { sockets: 0, calls: 0, tenants: 0, httpPrincipals: 0, topics: 0 };
+export const nothing: GatewayCounts = { sockets: 0, detached: 0, calls: 0, tenants: 0, httpPrincipals: 0, topics: 0 };
 
 export interface RigOptions {
   readonly dev?: boolean;
@@ -63,6 +63,8 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   };
   const gateway = await startGateway({
     index: 0,
+    gateways: 1,
+    boot: 'boot-of-tests',
     host: '127.0.0.1',
     port: 0,
     exclusivePort: true,
@@ -155,6 +157,34 @@ export async function connect(rig: Rig, options: ConstructorParameters<typeof Cl
   await Promise.race([client.next('welcome'), failed]);
   failed.catch(() => {});
   return client;
+}
+
+/** A client of the additions that has said hello with the token of an earlier one, and the welcome that it got for it. */
+export async function comeBack(
+  rig: Rig,
+  resumeToken: unknown,
+  given: string,
+): Promise<{ client: Client; welcome: Message; first: Message }> {
+  const client = await connect(rig, { token: given, protocols: ['fermata.v1'] });
+  client.send({ type: 'hello', resumeToken });
+  return { client, first: client.messages[0]!, welcome: await client.next('welcome') };
+}
+
+/** A client that one shard knows, and what its welcome said. */
+export async function known(rig: Rig, given: string) {
+  const client = await connect(rig, { token: given, protocols: ['fermata.v1'] });
+  await client.rpc('echo');
+  const { clientId, sessionId, resumeToken } = client.messages[0]!;
+  return { client, clientId, sessionId, resumeToken };
+}
+
+/** Such a client after its line was cut. */
+export async function lost(rig: Rig, given: string) {
+  const before = await known(rig, given);
+  const { detached } = rig.gateway.counts();
+  before.client.socket.terminate();
+  await until(() => rig.gateway.counts().detached === detached + 1);
+  return before;
 }
 
 /** Status of an upgrade that is refused, and its body; 101 when it is not. */

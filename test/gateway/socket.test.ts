@@ -13,10 +13,15 @@ describe('welcome', () => {
     expect(client.messages[0]).toEqual({ type: 'welcome', clientId: expect.stringMatching(/^[\w-]{16}$/) });
   });
 
-  it('tells clients with the additions the limits', async () => {
+  it('tells clients with the additions how to come back, and the limits', async () => {
     const client = await connect(await startRig(), additions);
     expect(client.socket.protocol).toBe('fermata.v1');
     expect(client.messages[0]).toMatchObject({
+      clientId: expect.stringMatching(/^[\w-]{16}$/),
+      sessionId: expect.stringMatching(/^[\w-]{16}$/),
+      resumeToken: expect.stringMatching(/^0\.[\w-]{32}$/),
+      resumed: false,
+      heartbeatMs: 30_000,
       server: 'fermata',
       limits: { frameBytesMax: 65536, connectionCallsMax: 1024 },
     });
@@ -34,7 +39,7 @@ describe('an rpc', () => {
       1,
       { tenant: 'acme', clientId, userId: 'user-1', kind: 'ws', claims: { sub: 'user-1' } },
     ]);
-    expect(rig.shards.calls).toEqual([[2, 1, 1, 'counter', 'c1', 'echo', '', 0, { amount: 2 }]]);
+    expect(rig.shards.calls).toEqual([[2, 1, 1, 'counter', 'c1', 'echo', '', -1, 0, { amount: 2 }]]);
     await client.rpc('echo', 1);
     expect(rig.shards.ops(inboundOp.open)).toHaveLength(1);
   });
@@ -68,7 +73,7 @@ describe('an rpc', () => {
     const rig = await startRig();
     const client = await connect(rig, { token: token() });
     await client.rpc('echo', 1, { key: 'k"1', deadlineMs: 1500.2 });
-    expect(rig.shards.calls[0]).toEqual([2, 1, 1, 'counter', 'c1', 'echo', 'k"1', 1501, 1]);
+    expect(rig.shards.calls[0]).toEqual([2, 1, 1, 'counter', 'c1', 'echo', 'k"1', -1, 1501, 1]);
   });
 
   it.each([
@@ -169,7 +174,7 @@ describe('a frame that is no message', () => {
 
   it('of an unknown type is ignored', async () => {
     const client = await connect(await startRig(), additions);
-    client.send({ type: 'hello', resumeToken: 'x' });
+    client.send({ type: 'wave', resumeToken: 'x' });
     client.send({ no: 'type' });
     client.send({ type: 'ping' });
     await client.next('pong');

@@ -25,6 +25,10 @@ export const rooms: Readonly<Record<string, Room>> = {
   gateway: { place: 'src/gateway/', enters: ['protocol', 'host'], types: ['transport'] },
   client: { place: 'src/client/', enters: ['protocol'], types: ['actor'], browser: true },
   cli: { place: 'src/cli/', enters: ['protocol', 'actor', 'host', 'transport', 'storage', 'runtime', 'gateway'] },
+  testing: {
+    place: 'src/testing/',
+    enters: ['protocol', 'actor', 'host', 'transport', 'storage', 'runtime', 'gateway'],
+  },
   workers: { place: 'workers/', enters: ['protocol', 'actor', 'host', 'transport', 'storage', 'runtime', 'gateway'] },
 };
 
@@ -39,7 +43,8 @@ export interface Lodging {
 export const lodgings: Readonly<Record<string, Lodging>> = {
   'better-sqlite3': { places: ['src/storage/'] },
   'uWebSockets.js': { places: ['src/gateway/'], tried: ['src/cli/doctor'] },
-  jose: { places: ['src/gateway/auth', 'src/cli/mint-token.ts'] },
+  jose: { places: ['src/gateway/auth'] },
+  react: { places: ['src/client/react'] },
   immer: { places: ['src/runtime/state-engine.ts'] },
   pino: { places: ['src/host/log.ts'] },
   'pino-pretty': { places: ['src/host/log.ts'] },

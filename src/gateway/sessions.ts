@@ -1,0 +1,253 @@
+/**
+ * The sessions of WebSocket clients, which may outlive their connections.
+ *
+ *   open ──▶ attached ── line lost ──▶ detached ── grace over, or too many ──▶ ended
+ *               │  ▲                      │
+ *               │  └── hello with token ──┘      here, or from another gateway thread (`Handover`)
+ *               └── closed by the client, or the process stops ──▶ ended
+ *
+ * Only clients with the additions can come back; the session of a base client ends with its connection. Shards hear of a
+ * lost connection (`detach`) and of the end, and nothing of the way back: the client subscribes anew.
+ *
+ * Invariants: a session has at most one connection · a resume token works once, for the tenant and user that it was given
+ * to, and is never logged · a session that was told to a shard ends there, or is another gateway's.
+ */
+import type { Clock } from '../host/clock.ts';
+import type { Phase } from '../host/phase.ts';
+import type { Limits } from '../protocol/limits.ts';
+import { closeCodes } from '../protocol/messages.ts';
+import type { Connection } from './connection.ts';
+import { type Claimant, type HandedSession, Handover } from './handover.ts';
+import type { Intake } from './intake.ts';
+import type { Outlet } from './outlet.ts';
+import { type SessionRecord, SessionRecords } from './session-records.ts';
+import type { Session } from './session.ts';
+
+export interface SessionsOptions {
+  /** Number of this gateway thread, and how many there are. */
+  readonly index: number;
+  readonly gateways: number;
+  /** The run of the process. */
+  readonly boot: string;
+  /** Attached sessions' connections, by the session's number. Written here alone. */
+  readonly connections: Map<number, Connection>;
+  readonly intake: Intake;
+  readonly outlet: Outlet;
+  readonly phase: Phase;
+  readonly limits: Limits;
+  readonly clock: Clock;
+}
+
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #records: SessionRecords;
+  readonly #handover: Handover;
+  /** Sessions that can come back, attached or not, by their token. */
+  readonly #byToken = new Map<string, Session>();
+  /** When they lost their connection, on the monotonic clock; the longest ago first. */
+  readonly #detached = new Map<Session, number>();
+  #stopped = false;
+
+  constructor(options: SessionsOptions) {
+    const { index, gateways, boot, limits } = options;
+    this.#options = options;
+    this.#records = new SessionRecords(boot, limits.socketsMax + limits.detachedSessionsMax);
+    const give = (claimant: Claimant) => this.#give(claimant);
+    this.#handover = new Handover({ boot, index, gateways, give, onLate: (handed) => void this.#adopt(handed) });
+  }
+
+  get detached(): number {
+    return this.#detached.size;
+  }
+
+  /** All that shards may know, with a connection or without. */
+  *all(): Iterable<Session> {
+    for (const { session } of this.#options.connections.values()) yield session;
+    yield* this.#detached.keys();
+  }
+
+  /** A socket has opened, with a session of its own. */
+  open(connection: Connection): void {
+    const { session } = connection;
+    this.#options.connections.set(session.number, connection);
+    if (connection.additions) {
+      session.resumeToken = this.#handover.newToken();
+      this.#byToken.set(session.resumeToken, session);
+    }
+    this.#records.active(session);
+    this.#welcome(connection, false);
+  }
+
+  /**
+   * Gives the connection the session that the token stands for, if it lives and is the same user's; a second `welcome`
+   * says which one it has now. True when that is not known yet: another gateway is asked, and `onSettled` is called.
+   */
+  resume(connection: Connection, token: string, onSettled: () => void): boolean {
+    const { tenant, userId } = connection.session.info;
+    const claimant = { token, tenant, userId };
+    const session = this.#find(claimant);
+    // A token of another session, or the one that this connection got a moment ago.
+    if (session !== undefined && session !== connection.session) {
+      this.#attach(session, connection);
+      return false;
+    }
+    const asked =
+      session === undefined &&
+      this.#handover.ask(claimant, (handed) => {
+        const adopted = handed === undefined ? undefined : this.#adopt(handed);
+        if (connection.open && adopted?.ended === false) this.#attach(adopted, connection);
+        else this.#welcome(connection, false);
+        onSettled();
+      });
+    if (!asked) this.#welcome(connection, false);
+    return asked;
+  }
+
+  /** The connection's socket is gone, with this close code. */
+  closed(connection: Connection, code: number): void {
+    const { session } = connection;
+    // Another connection has taken the session over.
+    if (this.#options.connections.get(session.number) !== connection) return;
+    session.seenMs = this.#options.clock.now();
+    this.#loosen(connection);
+    if (finalCodes.has(code)) this.#end(session, 'closed');
+    else if (this.#stopping) this.#end(session, 'shutdown');
+    else if (!connection.additions) this.#end(session, 'closed');
+    else {
+      this.#options.intake.detachSession(session);
+      this.#wait(session);
+    }
+  }
+
+  /** Ends those whose client has not come back in time. */
+  sweep(): void {
+    const { clock, limits } = this.#options;
+    const sinceMs = clock.monotonic() - limits.sessionGraceMs;
+    for (const [session, detachedMs] of this.#detached) {
+      if (detachedMs > sinceMs) return;
+      this.#end(session, 'expired');
+    }
+  }
+
+  /** Nobody can come back here any more. */
+  stop(): void {
+    this.#stopped = true;
+    for (const session of this.#detached.keys()) this.#end(session, 'shutdown');
+  }
+
+  /** No other gateway is heard any more. */
+  close(): void {
+    this.#handover.close();
+  }
+
+  takeRecords(): SessionRecord[] {
+    return this.#records.take();
+  }
+
+  #welcome(connection: Connection, resumed: boolean): void {
+    const { info, resumeToken } = connection.session;
+    const { clientId, sessionId } = info;
+    if (!connection.additions) return connection.sendMessage({ type: 'welcome', clientId });
+    const { frameBytesMax, connectionCallsMax, socketIdleS } = this.#options.limits;
+    connection.sendMessage({
+      type: 'welcome',
+      clientId,
+      sessionId,
+      resumeToken,
+      resumed,
+      // As often as the server pings.
+      heartbeatMs: socketIdleS * 500,
+      server: 'fermata',
+      limits: { frameBytesMax, connectionCallsMax },
+    });
+  }
+
+  /** The living session of this token, if it is the claimant's. */
+  #find({ token, tenant, userId }: Claimant): Session | undefined {
+    const session = this.#byToken.get(token);
+    if (session?.info.tenant !== tenant || session.info.userId !== userId) return undefined;
+    const { clock, limits } = this.#options;
+    const detachedMs = this.#detached.get(session) ?? Infinity;
+    if (clock.monotonic() - detachedMs < limits.sessionGraceMs) return session;
+    this.#end(session, 'expired');
+    return undefined;
+  }
+
+  /** From its own new session, which no shard has heard of, to the one that its client had before. */
+  #attach(session: Session, connection: Connection): void {
+    const { connections, intake, clock } = this.#options;
+    const older = connections.get(session.number);
+    if (older !== undefined) {
+      this.#loosen(older);
+      intake.detachSession(session);
+    }
+    this.#detached.delete(session);
+    const fresh = connection.session;
+    connections.delete(fresh.number);
+    intake.endSession(fresh);
+    this.#records.vanished(fresh);
+    connection.session = session;
+    connections.set(session.number, connection);
+    // The client knows the new token already, from its first `welcome`.
+    this.#byToken.delete(session.resumeToken);
+    session.resumeToken = fresh.resumeToken;
+    this.#byToken.set(session.resumeToken, session);
+    session.seenMs = clock.now();
+    this.#records.active(session);
+    this.#welcome(connection, true);
+    older?.end(closeCodes.normal, 'resumed elsewhere');
+  }
+
+  get #stopping(): boolean {
+    return this.#stopped || this.#options.phase.name === 'draining';
+  }
+
+  /** Takes the connection away from its session. */
+  #loosen(connection: Connection): void {
+    const { connections, outlet } = this.#options;
+    connections.delete(connection.session.number);
+    outlet.forget(connection);
+  }
+
+  #wait(session: Session): void {
+    const { clock, limits } = this.#options;
+    this.#detached.set(session, clock.monotonic());
+    this.#records.detached(session);
+    const [oldest] = this.#detached.keys();
+    if (this.#detached.size > limits.detachedSessionsMax && oldest !== undefined) this.#end(oldest, 'expired');
+  }
+
+  #end(session: Session, reason: 'closed' | 'expired' | 'shutdown'): void {
+    this.#detached.delete(session);
+    this.#byToken.delete(session.resumeToken);
+    this.#options.intake.endSession(session);
+    this.#records.ended(session, reason);
+  }
+
+  /** Forgets a session that came back at another gateway. */
+  #give(claimant: Claimant): HandedSession | undefined {
+    const session = this.#find(claimant);
+    if (session === undefined) return undefined;
+    const { connections, intake } = this.#options;
+    const handed = { info: session.info, connectedMs: session.connectedMs, shards: [...session.shards.keys()] };
+    const older = connections.get(session.number);
+    if (older !== undefined) this.#loosen(older);
+    this.#detached.delete(session);
+    this.#byToken.delete(session.resumeToken);
+    this.#records.handedOver(session);
+    intake.releaseSession(session);
+    older?.end(closeCodes.normal, 'resumed elsewhere');
+    return handed;
+  }
+
+  /** Takes a session of another gateway; until a connection is attached it waits, as after a lost one. */
+  #adopt({ info, connectedMs, shards }: HandedSession): Session {
+    const session = this.#options.intake.adoptSession(info, connectedMs, shards);
+    if (this.#stopping) this.#end(session, 'shutdown');
+    else this.#wait(session);
+    return session;
+  }
+}
+
+/** The client has left for good, or must not come back. 1005: it closed without giving a code. */
+const finalCodes: ReadonlySet<number> = new Set([closeCodes.normal, 1001, 1005, closeCodes.forbidden]);
