@@ -5,11 +5,19 @@ export default defineConfig({
   resolve: { conditions: ['fermata-source'] },
   ssr: { resolve: { conditions: ['fermata-source'] } },
   test: {
-    include: ['test/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
     execArgv: ['--conditions=fermata-source'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    projects: [
+      { extends: true, test: { name: 'fermata', include: ['test/**/*.test.ts'], env: { REACT_MAJOR: '19' } } },
+      {
+        // The hooks once more, over the oldest React that they promise to work with.
+        extends: true,
+        resolve: { alias: [{ find: /^react(-dom)?(?=\/|$)/, replacement: 'react-18/node_modules/react$1' }] },
+        test: { name: 'react-18', include: ['test/client/react*.test.ts'], env: { REACT_MAJOR: '18' } },
+      },
+    ],
   },
 });

@@ -1,31 +1,22 @@
 /**
- * Every call that is not settled, in the order in which they were made: first waiting for a connection, then sent.
+ * The outbox: every call that is not settled, in the order of calling.
  *
- *   made ──▶ waiting ──connected──▶ sent ──▶ settled       (timeout, abort, loss and close settle from either)
+ *   made ──▶ queued ──▶ sent ──answer──▶ settled        (timeout, abort and close settle from anywhere)
+ *              ▲          │
+ *              └── rest ──┴ refused for now, outcome unknown, or connection lost
  *
- * Invariants: a call leaves the map exactly when it settles, so that it settles once and a late answer finds nothing.
- * A call that never left ends `rejected`, one that did and has no answer ends `unknown`; nothing is sent twice.
+ * A call is sent again under the same key, which is what makes its effect happen once. Servers without keys get nothing
+ * twice: there a lost connection ends the call as unknown.
+ *
+ * Invariants: a call leaves the outbox exactly when it settles, so that it settles once and a late answer finds nothing ·
+ * the queue is in the order of calling, and a call never overtakes an earlier queued one to the same actor · `rejected` is
+ * said only when no attempt may have run.
  */
-import type { ServerMessage } from '../protocol/messages.ts';
+import { Backoff } from './backoff.ts';
+import type { Call, CallOptions, CallTarget } from './call.ts';
+import { CallNumbers } from './call-numbers.ts';
 import type { Cancel, Clock } from './clock.ts';
-import { FermataError } from './error.ts';
-
-export interface CallOptions {
-  /** Milliseconds until the call ends with TIMEOUT, the wait for a connection included. Infinity for no end. */
-  readonly timeoutMs?: number | undefined;
-  /** Gives the call up with ABORTED. What was sent is not called back. */
-  readonly signal?: AbortSignal | undefined;
-  /** Idempotency key: the same key with the same input has its effect once and gives the stored outcome, for 24 h. */
-  readonly key?: string | undefined;
-}
-
-export interface CallTarget {
-  readonly actor: string;
-  readonly actorId: string;
-  readonly method: string;
-}
-
-export type Result = ServerMessage & { type: 'rpc:result' };
+import { answeredError, FermataError, type Result } from './error.ts';
 
 /** What calls know of the connection. */
 export interface CallLink {
@@ -35,30 +26,34 @@ export interface CallLink {
   readonly error: FermataError | undefined;
 }
 
-/** Calls that may wait for a connection: as many as a connection takes at once. The next one is refused. */
-const waitingCallsMax = 1024;
-
-interface Call {
-  readonly id: string;
-  readonly name: string;
-  /** The frame's text up to the deadline, which is written when it leaves. */
-  readonly head: string;
-  readonly dueAt: number;
-  readonly resolve: (result: unknown) => void;
-  readonly reject: (error: FermataError) => void;
-  /** Ends the timer and the watch over the signal. */
-  release: Cancel;
-  sent: boolean;
+/** What the server of the present connection takes. */
+export interface Terms {
+  /** It knows keys, and forgets what is acknowledged. */
+  readonly keys: boolean;
+  readonly frameBytesMax: number;
+  /** Calls that may be without an answer at a time. */
+  readonly callsMax: number;
 }
+
+/** Calls that may be open at a time, waiting ones included. The next one is refused. */
+const openCallsMax = 1024;
+const retryDelays = { baseMs: 100, capMs: 5000 };
+/** No server may put a call off for longer than this. */
+const retryAfterMsMax = 60_000;
 
 export class Calls {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #link: CallLink;
+  readonly #numbers = new CallNumbers();
   readonly #open = new Map<string, Call>();
-  #waiting = 0;
+  /** Those that have to leave, in the order of calling. */
+  #queue: Call[] = [];
+  /** Ids without an answer on this connection. Calls that were given up are among them: the server counts those too. */
+  readonly #inFlight = new Set<string>();
+  /** Undefined without a connection. */
+  #terms: Terms | undefined;
   #count = 0;
-  #frameBytesMax = Number.POSITIVE_INFINITY;
   /** Set once no connection will come any more. */
   #ended: FermataError | undefined;
 
@@ -70,71 +65,85 @@ export class Calls {
 
   /** Rejects with a FermataError, never throws. The input is serialised now; what happens to it later is not sent. */
   call(target: CallTarget, input: unknown, options: CallOptions): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const refusal = this.#refusalOf(options);
-      if (refusal !== undefined) {
-        reject(refusal);
-        return;
-      }
-      this.#count += 1;
-      const id = `c${this.#count}`;
-      let head: string;
-      try {
-        head = JSON.stringify({ type: 'rpc', id, ...target, input, key: options.key }).slice(0, -1);
-      } catch (cause) {
-        reject(
-          new FermataError('INVALID', 'The input cannot be written as JSON', {
-            outcome: 'rejected',
-            retryable: false,
-            cause,
-          }),
-        );
-        return;
-      }
-      const timeoutMs = options.timeoutMs ?? this.#timeoutMs;
-      const name = `${target.actor}.${target.method}`;
-      const call: Call = {
-        id,
-        name,
-        head,
-        dueAt: this.#clock.now() + timeoutMs,
-        resolve,
-        reject,
-        release: () => {},
-        sent: false,
-      };
-      this.#open.set(id, call);
-      this.#waiting += 1;
-      call.release = this.#watch(call, timeoutMs, options.signal);
-      this.#leave(call);
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    // Whoever drops the promise hears nothing of its rejection; whoever awaits it does.
+    promise.catch(() => {});
+    const refusal = this.#refusalOf(options);
+    if (refusal !== undefined) {
+      reject(refusal);
+      return promise;
+    }
+    this.#count += 1;
+    const id = `c${this.#count}`;
+    const { key, retry = true, timeoutMs = this.#timeoutMs } = options;
+    let head: string;
+    try {
+      head = JSON.stringify({ type: 'rpc', id, ...target, input, key }).slice(0, -1);
+    } catch (cause) {
+      reject(refused('INVALID', 'The input cannot be written as JSON', cause, false));
+      return promise;
+    }
+    const call: Call = {
+      id,
+      order: this.#count,
+      to: `${target.actor}\n${target.actorId}`,
+      name: `${target.actor}.${target.method}`,
+      head,
+      hasKey: key !== undefined,
+      retry,
+      dueAt: this.#clock.now() + timeoutMs,
+      resolve,
+      reject,
+      release: () => {},
+      n: 0,
+      sent: false,
+      uncertain: false,
+      rest: undefined,
+      backoff: undefined,
+      error: undefined,
+    };
+    this.#open.set(id, call);
+    this.#queue.push(call);
+    call.release = this.#watch(call, timeoutMs, options.signal);
+    this.#pump();
+    return promise;
   }
 
-  /** Connected: what waits leaves in the order in which it was called. */
-  resume(frameBytesMax: number): void {
-    this.#frameBytesMax = frameBytesMax;
-    for (const call of this.#open.values()) {
-      if (!call.sent) this.#leave(call);
+  /** Connected: what waits leaves, and what had no answer leaves again, in the order of calling. */
+  resume(terms: Terms): void {
+    this.#terms = terms;
+    if (!terms.keys) {
+      for (const call of this.#open.values()) if (call.uncertain) this.#failLost(call, call.error);
     }
+    this.#pump();
   }
 
   /** Returns whether the call succeeded. */
   settle(result: Result): boolean {
+    this.#inFlight.delete(result.id);
     const call = this.#open.get(result.id);
     // No call: it timed out or was aborted, and its caller knows.
-    if (call === undefined || !call.sent) return result.error === undefined;
-    this.#close(call);
-    if (result.error === undefined) call.resolve(result.result);
-    else call.reject(errorOf(result, result.error));
+    if (call?.sent === true) {
+      if (result.error === undefined) {
+        this.#close(call);
+        call.resolve(result.result);
+      } else this.#refuse(call, answeredError(result, result.error));
+    }
+    this.#pump();
     return result.error === undefined;
   }
 
-  /** The connection is lost: nobody will say how the calls that were sent ended. Those that wait go on waiting. */
+  /** The connection is lost: nobody will say how the calls that were sent ended, so they are asked for again. */
   lose(error: FermataError): void {
+    const keys = this.#terms?.keys === true;
+    this.#terms = undefined;
+    this.#inFlight.clear();
     for (const call of this.#open.values()) {
-      if (call.sent)
-        this.#fail(call, error.code, `${call.name}: the connection was lost before the answer came`, error);
+      if (!call.sent) continue;
+      if (keys && call.retry) Object.assign(call, { sent: false, uncertain: true, error });
+      else this.#failLost(call, error);
     }
+    this.#queue = [...this.#open.values()];
   }
 
   end(error: FermataError): void {
@@ -143,31 +152,23 @@ export class Calls {
   }
 
   #refusalOf({ signal }: CallOptions): FermataError | undefined {
-    if (this.#ended !== undefined) {
-      const { code, message } = this.#ended;
-      return new FermataError(code, message, { outcome: 'rejected', retryable: false, cause: this.#ended });
-    }
-    if (signal?.aborted === true) {
-      return new FermataError('ABORTED', 'The call was aborted before it was made', {
-        outcome: 'rejected',
-        cause: signal.reason,
-      });
-    }
-    if (this.#waiting >= waitingCallsMax) {
-      return new FermataError('OVERLOADED', `${waitingCallsMax} calls already wait for a connection`, {
-        outcome: 'rejected',
-      });
-    }
-    return undefined;
+    if (this.#ended !== undefined) return refused(this.#ended.code, this.#ended.message, this.#ended, false);
+    if (signal?.aborted === true) return refused('ABORTED', 'The call was aborted before it was made', signal.reason);
+    if (this.#open.size < openCallsMax) return undefined;
+    return refused('OVERLOADED', `${openCallsMax} calls of this client are already open`, this.#link.error);
   }
 
   #watch(call: Call, timeoutMs: number, signal: AbortSignal | undefined): Cancel {
     const cancelTimer = this.#clock.after(timeoutMs, () => {
-      const why = call.sent ? 'no answer' : 'no connection';
-      this.#fail(call, 'TIMEOUT', `${call.name}: ${why} within ${timeoutMs} ms`, this.#link.error);
+      const why = call.sent ? 'no answer' : call.error === undefined ? 'not sent' : 'no success';
+      this.#fail(call, 'TIMEOUT', `${call.name}: ${why} within ${timeoutMs} ms`, call.error ?? this.#link.error);
+      this.#pump();
     });
     if (signal === undefined) return cancelTimer;
-    const abort = (): void => this.#fail(call, 'ABORTED', `${call.name}: aborted`, signal.reason);
+    const abort = (): void => {
+      this.#fail(call, 'ABORTED', `${call.name}: aborted`, signal.reason);
+      this.#pump();
+    };
     signal.addEventListener('abort', abort, { once: true });
     return () => {
       cancelTimer();
@@ -175,46 +176,97 @@ export class Calls {
     };
   }
 
-  /** Sends the call if there is a way. */
-  #leave(call: Call): void {
-    // Past its deadline the server need not start it: its caller is gone.
-    const leftMs = Math.max(1, Math.ceil(call.dueAt - this.#clock.now()));
-    const text = Number.isFinite(leftMs) ? `${call.head},"deadlineMs":${leftMs}}` : `${call.head}}`;
-    if (isLargerThan(text, this.#frameBytesMax)) {
-      this.#fail(
-        call,
-        'TOO_LARGE',
-        `${call.name}: the server takes at most ${this.#frameBytesMax} bytes per message`,
-        undefined,
-      );
-    } else if (this.#link.send(text)) {
-      call.sent = true;
-      this.#waiting -= 1;
+  /** Sends what may leave now. A call that must stay holds back the later ones to its actor. */
+  #pump(): void {
+    const terms = this.#terms;
+    if (terms === undefined || this.#queue.length === 0) return;
+    const held = new Set<string>();
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const call of queue) {
+      const stays = call.rest !== undefined || this.#inFlight.size >= terms.callsMax || held.has(call.to);
+      if (!stays && this.#leave(call, terms)) continue;
+      held.add(call.to);
+      this.#queue.push(call);
     }
   }
 
-  #fail(call: Call, code: string, message: string, cause: unknown): void {
+  /** False when the call has to stay. */
+  #leave(call: Call, { keys, frameBytesMax }: Terms): boolean {
+    const text = this.#textOf(call, keys);
+    if (isLargerThan(text, frameBytesMax)) {
+      this.#fail(call, 'TOO_LARGE', `${call.name}: the server takes at most ${frameBytesMax} bytes per message`);
+      return true;
+    }
+    call.sent = this.#link.send(text);
+    if (call.sent) this.#inFlight.add(call.id);
+    return call.sent;
+  }
+
+  #textOf(call: Call, keys: boolean): string {
+    let text = call.head;
+    if (keys && !call.hasKey) {
+      if (call.n === 0) call.n = this.#numbers.take();
+      text += `,"key":"${this.#numbers.client}:${call.n}","ack":${this.#numbers.ack}`;
+    }
+    // Past its deadline the server need not start it: its caller is gone.
+    const leftMs = Math.max(1, Math.ceil(call.dueAt - this.#clock.now()));
+    return Number.isFinite(leftMs) ? `${text},"deadlineMs":${leftMs}}` : `${text}}`;
+  }
+
+  #refuse(call: Call, error: FermataError): void {
+    call.sent = false;
+    call.uncertain ||= error.outcome === 'unknown';
+    const keyed = this.#terms?.keys === true;
+    if (call.retry && (error.outcome === 'unknown' ? keyed : error.outcome === 'rejected' && error.retryable)) {
+      this.#rest(call, error);
+      return;
+    }
     this.#close(call);
-    const outcome = call.sent ? 'unknown' : 'rejected';
+    const { code, message, retryable, retryAfterMs } = error;
+    // This attempt was refused. What became of an earlier one is not known by that.
+    const unknown = call.uncertain && error.outcome === 'rejected';
+    call.reject(
+      unknown ? new FermataError(code, message, { outcome: 'unknown', retryable, retryAfterMs, cause: error }) : error,
+    );
+  }
+
+  #rest(call: Call, error: FermataError): void {
+    call.error = error;
+    call.backoff ??= new Backoff(retryDelays, () => this.#clock.random());
+    const delayMs = Math.min(error.retryAfterMs ?? 0, retryAfterMsMax) + call.backoff.nextDelayMs();
+    call.rest = this.#clock.after(delayMs, () => {
+      call.rest = undefined;
+      this.#pump();
+    });
+    let at = this.#queue.length;
+    while (at > 0 && this.#queue[at - 1]!.order > call.order) at -= 1;
+    this.#queue.splice(at, 0, call);
+  }
+
+  #failLost(call: Call, cause: unknown): void {
+    this.#fail(call, 'CONNECTION_LOST', `${call.name}: the connection was lost before the answer came`, cause);
+  }
+
+  #fail(call: Call, code: string, message: string, cause?: unknown): void {
+    this.#close(call);
+    const outcome = call.sent || call.uncertain ? 'unknown' : 'rejected';
     const retryable = code === 'TIMEOUT' || code === 'CONNECTION_LOST' || code === 'ABORTED';
     call.reject(new FermataError(code, message, { outcome, retryable, cause }));
   }
 
   #close(call: Call): void {
     this.#open.delete(call.id);
-    if (!call.sent) this.#waiting -= 1;
+    const at = this.#queue.indexOf(call);
+    if (at >= 0) this.#queue.splice(at, 1);
+    if (call.n > 0) this.#numbers.end(call.n);
+    call.rest?.();
     call.release();
   }
 }
 
-/** Servers without the additions send the message alone. */
-function errorOf(result: Result, message: string): FermataError {
-  const { code = 'ERROR', outcome, retryable = false, retryAfterMs } = result;
-  return new FermataError(code, message, {
-    outcome: outcome === undefined || outcome === 'ok' ? 'failed' : outcome,
-    retryable,
-    retryAfterMs,
-  });
+function refused(code: string, message: string, cause: unknown, retryable = true): FermataError {
+  return new FermataError(code, message, { outcome: 'rejected', retryable, cause });
 }
 
 /** A character takes one to three bytes, so that only long texts must be measured. */

@@ -22,14 +22,18 @@ import { type SocketConstructor, socketUrl } from './socket.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 export { FermataError } from './error.ts';
-export type { CallOptions } from './calls.ts';
+export type { CallOptions } from './call.ts';
 export type { ClientConnection, ConnectionStatus } from './connection.ts';
+export type { EventOptions } from './event-feed.ts';
 export type { Handle, HandleMeta, StateHandle } from './handle.ts';
 
 export interface ClientOptions {
   /** `ws:`, `wss:`, `http:` or `https:`; without a path it means `/ws`. In a page also relative to it. */
   readonly url: string | URL;
-  /** The token, or what fetches one: asked before every attempt to connect. None by default (development). */
+  /**
+   * The token, or what fetches one: asked before every attempt to connect, and before the token that was used expires.
+   * None by default (development).
+   */
   readonly token?: string | (() => string | Promise<string>) | undefined;
   /** Milliseconds until a call ends with TIMEOUT, unless it says otherwise. Default 10,000. */
   readonly callTimeoutMs?: number | undefined;
@@ -37,7 +41,8 @@ export interface ClientOptions {
   readonly connectTimeoutMs?: number | undefined;
   readonly reconnect?: BackoffOptions | undefined;
   /**
-   * Gets what has no caller: exceptions of listeners and of `token`, refused subscriptions, frames that are none.
+   * Gets what has no caller: exceptions of listeners and of `token`, refused subscriptions and tokens, missed events that
+   * no `onGap` hears of, frames that are none.
    * By default they are reported as uncaught by the browser, and printed elsewhere.
    */
   readonly onError?: ((error: unknown) => void) | undefined;
@@ -64,7 +69,7 @@ export function createClient<AnyApp extends App>(options: ClientOptions): Client
       return connection.error;
     },
   });
-  const subscriptions = new Subscriptions((text) => connection.send(text), report);
+  const subscriptions = new Subscriptions(clock, (text) => connection.send(text), report);
   const connection: Connection = new Connection(
     {
       url: socketUrl(options.url),
@@ -76,16 +81,23 @@ export function createClient<AnyApp extends App>(options: ClientOptions): Client
     },
     new Backoff(options.reconnect ?? {}, () => clock.random()),
     {
-      onOpen: ({ limits }) => {
+      onOpen: ({ limits, resumeToken }) => {
         subscriptions.resume();
-        calls.resume(limits?.frameBytesMax ?? Number.POSITIVE_INFINITY);
+        calls.resume({
+          keys: resumeToken !== undefined,
+          frameBytesMax: limits?.frameBytesMax ?? Number.POSITIVE_INFINITY,
+          callsMax: limits?.connectionCallsMax ?? Number.POSITIVE_INFINITY,
+        });
       },
       onMessage: (message) => {
         if (message.type !== 'rpc:result') subscriptions.receive(message);
         else if (calls.settle(message)) connection.prove();
       },
       onLost: (error) => calls.lose(error),
-      onEnd: (error) => calls.end(error),
+      onEnd: (error) => {
+        calls.end(error);
+        subscriptions.end();
+      },
     },
   );
   const handleOf = handles((actor, actorId) => makeHandle({ actor, actorId }, calls, subscriptions));

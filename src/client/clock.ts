@@ -6,6 +6,8 @@ export type Cancel = () => void;
 export interface Clock {
   /** Monotonic milliseconds. */
   now(): number;
+  /** Milliseconds since 1970, for what others wrote down as a date: the expiry of a token. */
+  wallMs(): number;
   /** 0 ≤ x < 1. */
   random(): number;
   after(delayMs: number, run: () => void): Cancel;
@@ -16,6 +18,7 @@ const delayMsMax = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => performance.now(),
+  wallMs: () => Date.now(),
   random: () => Math.random(),
   after(delayMs, run) {
     if (delayMs > delayMsMax) return () => {};

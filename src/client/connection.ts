@@ -4,6 +4,8 @@
  *
  *   waiting ──▶ opening ──welcome──▶ open ──down──▶ waiting …      and from anywhere: ended (closed, unauthorized)
  *
+ * It keeps the session's secret between two links, and has the token renewed while one is open.
+ *
  * Invariants: one link at most is alive. The phase changes before anybody is told, so that a listener may call
  * anything, `close()` included. The backoff starts over only when a connection has proved itself: by a successful call,
  * or by 5 s of life after its welcome.
@@ -14,6 +16,7 @@ import type { Cancel } from './clock.ts';
 import { FermataError } from './error.ts';
 import { Link, type LinkOptions, type Welcome } from './link.ts';
 import { Listeners } from './listeners.ts';
+import { TokenRefresh } from './token-refresh.ts';
 
 /**
  * `connecting` until the first welcome · `connected` · `reconnecting` after a loss · `unauthorized`: the server refuses
@@ -40,7 +43,7 @@ export interface ConnectionOwner {
   /** Connected: send what waits. */
   onOpen(welcome: Welcome): void;
   onMessage(message: ServerMessage): void;
-  /** What was sent and not answered is unknown now. */
+  /** Nobody will answer what was sent on this connection. */
   onLost(error: FermataError): void;
   /** The last word: no connection will come any more. */
   onEnd(error: FermataError): void;
@@ -55,7 +58,13 @@ type Phase =
   | { readonly kind: 'waiting'; readonly cancel: Cancel }
   | { readonly kind: 'opening'; readonly link: Link }
   // `leaving`: the server said that it stops; it would refuse what is sent now.
-  | { readonly kind: 'open'; readonly link: Link; readonly cancelProof: Cancel; leaving: boolean }
+  | {
+      readonly kind: 'open';
+      readonly link: Link;
+      readonly refresh: TokenRefresh | undefined;
+      readonly cancelProof: Cancel;
+      leaving: boolean;
+    }
   | { readonly kind: 'ended'; readonly status: 'unauthorized' | 'closed' };
 
 export class Connection implements ClientConnection {
@@ -73,6 +82,8 @@ export class Connection implements ClientConnection {
   #shutdownDelayMs: number | undefined;
   #error: FermataError | undefined;
   #clientId: string | undefined;
+  /** Stands for the session at the server, and is good for one reconnect. A secret. */
+  #resumeToken: string | undefined;
 
   constructor(options: LinkOptions, backoff: Backoff, owner: ConnectionOwner) {
     this.#options = options;
@@ -125,37 +136,56 @@ export class Connection implements ClientConnection {
   }
 
   #attempt(): void {
-    const link = new Link(this.#options, {
-      onWelcome: (welcome) => this.#open(link, welcome),
+    const link = new Link(this.#options, this.#resumeToken, {
+      onOpen: (welcome, token) => this.#open(link, welcome, token),
       onMessage: (message) => this.#receive(message),
       onDown: (code, why) => this.#down(code, why),
     });
     this.#phase = { kind: 'opening', link };
   }
 
-  #open(link: Link, welcome: Welcome): void {
+  #open(link: Link, welcome: Welcome, token: string): void {
+    const { clock } = this.#options;
     this.#phase = {
       kind: 'open',
       link,
-      cancelProof: this.#options.clock.after(proofMs, () => this.prove()),
+      refresh: welcome.resumeToken === undefined ? undefined : this.#refreshOf(link, token),
+      cancelProof: clock.after(proofMs, () => this.prove()),
       leaving: false,
     };
     this.#everOpen = true;
     this.#shutdownDelayMs = undefined;
     this.#error = undefined;
     this.#clientId = welcome.clientId;
+    this.#resumeToken = welcome.resumeToken;
     this.#owner.onOpen(welcome);
     this.#ready.resolve();
     this.#tellStatus();
   }
 
+  /** A fixed token cannot be renewed. */
+  #refreshOf(link: Link, token: string): TokenRefresh | undefined {
+    const { clock, report, token: source } = this.#options;
+    if (typeof source === 'string') return undefined;
+    return new TokenRefresh(token, {
+      clock,
+      report,
+      fetchToken: () => link.fetchToken(),
+      send: (text) => this.send(text),
+    });
+  }
+
   #receive(message: ServerMessage): void {
-    if (message.type !== 'server:shutdown') {
-      this.#owner.onMessage(message);
-      return;
-    }
-    this.#shutdownDelayMs = Math.min(Math.max(message.reconnectInMs || 0, 0), shutdownDelayMsMax);
-    if (this.#phase.kind === 'open') this.#phase.leaving = true;
+    const refresh = this.#phase.kind === 'open' ? this.#phase.refresh : undefined;
+    if (message.type === 'server:shutdown') {
+      this.#shutdownDelayMs = Math.min(Math.max(message.reconnectInMs || 0, 0), shutdownDelayMsMax);
+      if (this.#phase.kind === 'open') this.#phase.leaving = true;
+    } else if (message.type === 'auth:ok') refresh?.confirm();
+    else if (message.type === 'error' && message.re?.type === 'auth') {
+      const { code, retryable, retryAfterMs } = message;
+      const why = `The server refused the new token: ${message.message}`;
+      refresh?.refuse(new FermataError(code, why, { outcome: 'rejected', retryable, retryAfterMs }));
+    } else this.#owner.onMessage(message);
   }
 
   #down(code: number | undefined, why: string): void {
@@ -198,7 +228,10 @@ export class Connection implements ClientConnection {
   #leavePhase(): void {
     const phase = this.#phase;
     if (phase.kind === 'waiting') phase.cancel();
-    if (phase.kind === 'open') phase.cancelProof();
+    if (phase.kind === 'open') {
+      phase.cancelProof();
+      phase.refresh?.stop();
+    }
     if (phase.kind === 'opening' || phase.kind === 'open') phase.link.drop();
   }
 

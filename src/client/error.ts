@@ -4,10 +4,11 @@
  * `unknown`: it may have happened; repeat it only with the same key.
  *
  * Codes of the server pass through (src/protocol/errors.ts, and those of the app's author). The client's own:
- * TIMEOUT, CONNECTION_LOST, ABORTED, CLOSED, OVERLOADED, TOO_LARGE, INVALID, UNAUTHORIZED, FORBIDDEN, and ERROR for a
- * server that sends no codes.
+ * TIMEOUT, CONNECTION_LOST, ABORTED, CLOSED, OVERLOADED, TOO_LARGE, INVALID, UNAUTHORIZED, FORBIDDEN, GAP (missed events),
+ * and ERROR for a server that sends no codes.
  */
 import type { ErrorBody } from '../protocol/errors.ts';
+import type { ServerMessage } from '../protocol/messages.ts';
 
 export interface FermataErrorOptions {
   readonly outcome: ErrorBody['outcome'];
@@ -32,4 +33,16 @@ export class FermataError extends Error {
     this.retryable = options.retryable ?? options.outcome !== 'failed';
     this.retryAfterMs = options.retryAfterMs;
   }
+}
+
+export type Result = ServerMessage & { type: 'rpc:result' };
+
+/** What the server said of a call. Servers without the additions send the message alone. */
+export function answeredError(result: Result, message: string): FermataError {
+  const { code = 'ERROR', outcome, retryable = false, retryAfterMs } = result;
+  return new FermataError(code, message, {
+    outcome: outcome === undefined || outcome === 'ok' ? 'failed' : outcome,
+    retryable,
+    retryAfterMs,
+  });
 }

@@ -6,7 +6,9 @@
  * never look like a promise, or awaiting it would call a method named `then` and wait for ever.
  */
 import type { Actor, EventsOf, MethodsOf, StateOf } from '../actor/infer.ts';
-import type { CallOptions, Calls } from './calls.ts';
+import type { CallOptions } from './call.ts';
+import type { Calls } from './calls.ts';
+import type { EventOptions } from './event-feed.ts';
 import type { ActorRef, Subscriptions } from './subscriptions.ts';
 
 export interface StateHandle<State> {
@@ -42,6 +44,7 @@ export type Handle<AnyActor extends Actor> = {
   on<Name extends keyof EventsOf<AnyActor> & string>(
     event: Name,
     listener: (payload: EventsOf<AnyActor>[Name]) => void,
+    options?: EventOptions,
   ): () => void;
   readonly state: StateHandle<StateOf<AnyActor>>;
   readonly meta: HandleMeta;
@@ -55,8 +58,8 @@ export function makeHandle(ref: ActorRef, calls: Calls, subscriptions: Subscript
     get,
     getSnapshot: get,
   };
-  const on = (event: string, listener: (payload: unknown) => void): (() => void) =>
-    subscriptions.onEvent(ref, event, listener);
+  const on = (event: string, listener: (payload: unknown) => void, options: EventOptions = {}): (() => void) =>
+    subscriptions.onEvent(ref, event, listener, options);
   const meta: HandleMeta = { name: ref.actor, id: ref.actorId, dispose: () => subscriptions.drop(ref) };
   return namesAsFunctions({ state, on, meta }, (method) => (input: unknown, options: CallOptions = {}) => {
     return calls.call({ ...ref, method }, input, options);

@@ -1,27 +1,33 @@
 /**
  * Watches one open connection. Clients cannot see WebSocket pings, and a network that dies without a word leaves a
- * socket open for many minutes: after 45 s of silence the client asks, and without an answer in 10 s it gives up.
+ * socket open for many minutes: after a silence the client asks, and without an answer in 10 s it gives up.
  *
- * One timer per connection; a message only notes the time.
+ * The server says how long a silence is normal; 45 s when it does not, and never outside 1 to 60 s, so that neither a
+ * storm of pings nor a dead line of many minutes can come of a wrong number. One timer per connection; a message only
+ * notes the time.
  */
 import type { Cancel, Clock } from './clock.ts';
 
-const silenceMsMax = 45_000;
+const silenceMsDefault = 45_000;
+const silenceMsMin = 1000;
+const silenceMsMax = 60_000;
 const answerMsMax = 10_000;
 
 export class Heartbeat {
   readonly #clock: Clock;
   readonly #ping: () => void;
   readonly #lost: () => void;
+  readonly #silenceMs: number;
   #heardAt: number;
   #cancel: Cancel;
 
-  constructor(clock: Clock, ping: () => void, lost: () => void) {
+  constructor(clock: Clock, heartbeatMs: number | undefined, ping: () => void, lost: () => void) {
     this.#clock = clock;
     this.#ping = ping;
     this.#lost = lost;
+    this.#silenceMs = Math.min(Math.max(heartbeatMs ?? silenceMsDefault, silenceMsMin), silenceMsMax);
     this.#heardAt = clock.now();
-    this.#cancel = clock.after(silenceMsMax, () => this.#look());
+    this.#cancel = clock.after(this.#silenceMs, () => this.#look());
   }
 
   /** Something arrived. */
@@ -35,8 +41,8 @@ export class Heartbeat {
 
   #look(): void {
     const silentMs = this.#clock.now() - this.#heardAt;
-    if (silentMs < silenceMsMax) {
-      this.#cancel = this.#clock.after(silenceMsMax - silentMs, () => this.#look());
+    if (silentMs < this.#silenceMs) {
+      this.#cancel = this.#clock.after(this.#silenceMs - silentMs, () => this.#look());
       return;
     }
     const askedAt = this.#clock.now();

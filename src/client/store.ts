@@ -2,9 +2,12 @@
  * The state of one actor as the server last told it. A snapshot replaces it, patches change it with structural sharing:
  * branches that a patch did not touch keep their identity, so that comparing by reference tells what changed.
  *
- * After a lost connection the old state stays readable, but patches count only after the next snapshot.
+ * Invariants: with a position, a patch counts only when it is the very next one of the same epoch; what was seen before is
+ * ignored, and anything else is a gap, told once until something fits again · without one (servers that number nothing),
+ * patches count only after a snapshot of the same connection · the old state stays readable meanwhile.
  */
 import { applyPatches, type JsonPatchOp } from '../protocol/json-patch.ts';
+import type { StreamPosition } from '../protocol/messages.ts';
 import { Listeners } from './listeners.ts';
 
 export class Store {
@@ -13,6 +16,9 @@ export class Store {
   #known = false;
   /** False until a snapshot arrived that patches can build on. */
   #current = false;
+  #position: StreamPosition | undefined;
+  /** What is missing was asked for, and has not arrived. */
+  #healing = false;
 
   constructor(report: (error: unknown) => void) {
     this.#listeners = new Listeners(report);
@@ -20,6 +26,11 @@ export class Store {
 
   get listenerCount(): number {
     return this.#listeners.size;
+  }
+
+  /** Where a subscription goes on; undefined when it has to start with a snapshot. */
+  get position(): StreamPosition | undefined {
+    return this.#position;
   }
 
   get(): unknown {
@@ -33,28 +44,47 @@ export class Store {
     return remove;
   }
 
-  replace(state: unknown): void {
+  replace(state: unknown, position: StreamPosition | undefined): void {
     this.#known = true;
     this.#current = true;
+    this.#healing = false;
+    this.#position = position;
     this.#change(state);
   }
 
-  /** @throws PatchError when the patches do not fit; nothing was applied, and no patch will be until the next snapshot */
-  patch(patches: readonly JsonPatchOp[]): void {
-    if (!this.#current) return;
+  /**
+   * Returns false when patches are missing that nobody has asked for yet.
+   * @throws PatchError when the patches do not fit; nothing was applied, and no patch will be until the next snapshot
+   */
+  patch(patches: readonly JsonPatchOp[], position: StreamPosition | undefined): boolean {
+    if (!this.#current) return true;
+    if (this.#position !== undefined && position !== undefined) {
+      const ahead = position.epoch === this.#position.epoch ? position.seq - this.#position.seq : Number.NaN;
+      if (ahead <= 0) return true;
+      if (ahead !== 1) {
+        const asked = this.#healing;
+        this.#healing = true;
+        return asked;
+      }
+    }
     let next: unknown;
     try {
       next = applyPatches(this.#state, patches);
     } catch (error) {
       this.#current = false;
+      this.#position = undefined;
       throw error;
     }
+    this.#healing = false;
+    this.#position = position;
     if (next !== this.#state) this.#change(next);
+    return true;
   }
 
-  /** What is here is no longer what the server's patches build on. */
-  awaitSnapshot(): void {
-    this.#current = false;
+  /** A new subscription begins, at `position`. Without one, what is here is not what the server's patches build on. */
+  restart(): void {
+    this.#healing = false;
+    if (this.#position === undefined) this.#current = false;
   }
 
   /** Removes every listener. */

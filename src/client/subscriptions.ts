@@ -1,13 +1,15 @@
 /**
- * What the application listens to: one channel per actor with listeners, holding its event listeners and its state.
+ * What the application listens to: one channel per actor with listeners, holding its events and its state.
  *
  * A channel lives exactly as long as it has a listener, and so does the server's subscription: the first listener of a
- * kind subscribes, the last one to go unsubscribes. After a reconnect everything is subscribed anew and each state starts
- * with a fresh snapshot; events of the time between are lost, and nothing pretends otherwise.
+ * kind subscribes, the last one to go unsubscribes. After a reconnect everything is subscribed anew, each from its own
+ * place on, so that the server sends what was missed. A subscription that is refused for now is tried again.
  */
-import type { ServerMessage, SubscriptionMessage } from '../protocol/messages.ts';
+import type { ServerMessage, StreamPosition, SubscriptionMessage } from '../protocol/messages.ts';
+import { Backoff } from './backoff.ts';
+import type { Cancel, Clock } from './clock.ts';
 import { FermataError } from './error.ts';
-import { Listeners } from './listeners.ts';
+import { EventFeed, type EventOptions } from './event-feed.ts';
 import { Store } from './store.ts';
 
 export interface ActorRef {
@@ -15,35 +17,38 @@ export interface ActorRef {
   readonly actorId: string;
 }
 
+type Stream = 'state' | 'event';
+
 interface Channel extends ActorRef {
-  readonly events: Map<string, Listeners<unknown>>;
+  readonly feed: EventFeed;
   store: Store | undefined;
+  /** Subscriptions that the server refused for now. */
+  readonly retries: Map<Stream, { readonly backoff: Backoff; cancel: Cancel }>;
 }
+
+const retryDelays = { baseMs: 200, capMs: 10_000 };
+/** No server may put a subscription off for longer than this. */
+const retryAfterMsMax = 60_000;
 
 export class Subscriptions {
   readonly #channels = new Map<string, Channel>();
-  /** Does nothing while there is no connection: `resume` sends what is needed. */
-  readonly #send: (text: string) => unknown;
+  readonly #clock: Clock;
+  /** False while there is no connection: `resume` sends what is needed. */
+  readonly #send: (text: string) => boolean;
   readonly #report: (error: unknown) => void;
 
-  constructor(send: (text: string) => unknown, report: (error: unknown) => void) {
+  constructor(clock: Clock, send: (text: string) => boolean, report: (error: unknown) => void) {
+    this.#clock = clock;
     this.#send = send;
     this.#report = report;
   }
 
-  onEvent(ref: ActorRef, event: string, listener: (payload: unknown) => void): () => void {
+  onEvent(ref: ActorRef, event: string, listener: (payload: unknown) => void, options: EventOptions): () => void {
     const channel = this.#open(ref);
-    let listeners = channel.events.get(event);
-    if (listeners === undefined) {
-      if (channel.events.size === 0) this.#tell('event:sub', channel);
-      listeners = new Listeners(this.#report);
-      channel.events.set(event, listeners);
-    }
-    const remove = listeners.add(listener);
+    if (!channel.feed.hasListeners) this.#tell('event:sub', channel);
+    const remove = channel.feed.add(event, listener, options);
     return () => {
-      if (!remove() || listeners.size > 0) return;
-      channel.events.delete(event);
-      if (channel.events.size === 0) this.#leave('event:unsub', channel);
+      if (remove() && !channel.feed.hasListeners) this.#leave('event', channel);
     };
   }
 
@@ -58,7 +63,7 @@ export class Subscriptions {
     return () => {
       if (!remove() || store.listenerCount > 0) return;
       channel.store = undefined;
-      this.#leave('state:unsub', channel);
+      this.#leave('state', channel);
     };
   }
 
@@ -71,69 +76,115 @@ export class Subscriptions {
   drop(ref: ActorRef): void {
     const channel = this.#channels.get(keyOf(ref));
     if (channel === undefined) return;
-    const { store, events } = channel;
+    const { store, feed } = channel;
+    const listened = feed.hasListeners;
     channel.store = undefined;
     store?.clear();
-    if (store !== undefined) this.#leave('state:unsub', channel);
-    if (events.size === 0) return;
-    for (const listeners of events.values()) listeners.clear();
-    events.clear();
-    this.#leave('event:unsub', channel);
+    feed.clear();
+    if (store !== undefined) this.#leave('state', channel);
+    if (listened) this.#leave('event', channel);
   }
 
   /** Connected: everything is subscribed anew. */
   resume(): void {
     for (const channel of this.#channels.values()) {
-      channel.store?.awaitSnapshot();
-      if (channel.store !== undefined) this.#tell('state:sub', channel);
-      if (channel.events.size > 0) this.#tell('event:sub', channel);
+      this.#calm(channel);
+      if (channel.store !== undefined) this.#subscribe('state', channel);
+      if (channel.feed.hasListeners) this.#subscribe('event', channel);
     }
+  }
+
+  /** No connection will come any more. */
+  end(): void {
+    for (const channel of this.#channels.values()) this.#calm(channel);
   }
 
   receive(message: ServerMessage): void {
+    if (message.type === 'error') this.#refused(message);
     // A newer server may say more than this client understands.
-    if (message.type === 'event') this.#channels.get(keyOf(message))?.events.get(message.event)?.tell(message.payload);
-    else if (message.type === 'state:snapshot') this.#channels.get(keyOf(message))?.store?.replace(message.state);
-    else if (message.type === 'state:patch') this.#patch(message);
-    else if (message.type === 'error') this.#report(refusalOf(message));
+    if (!('actorId' in message)) return;
+    const channel = this.#channels.get(keyOf(message));
+    if (channel === undefined) return;
+    if (message.type === 'event') channel.feed.tell(message.event, message.payload, message.seq);
+    else if (message.type === 'event:position') channel.feed.move(message, message.gap);
+    else if (message.type === 'state:snapshot') channel.store?.replace(message.state, positionOf(message));
+    else if (message.type === 'state:patch') this.#patch(channel, message);
   }
 
-  #patch(message: ServerMessage & { type: 'state:patch' }): void {
-    const channel = this.#channels.get(keyOf(message));
-    if (channel?.store === undefined) return;
+  #patch(channel: Channel, message: ServerMessage & { type: 'state:patch' }): void {
+    const { store } = channel;
+    if (store === undefined) return;
     try {
-      channel.store.patch(message.patches);
+      if (!store.patch(message.patches, positionOf(message))) this.#tell('state:sub', channel, store.position);
     } catch (error) {
-      // The two have gone apart: start again from a snapshot.
+      // The two have gone apart: start again from a snapshot, which a second subscription gets.
       this.#report(error);
-      this.#tell('state:unsub', channel);
       this.#tell('state:sub', channel);
     }
+  }
+
+  #refused(message: ServerMessage & { type: 'error' }): void {
+    const { re, retryable, retryAfterMs = 0 } = message;
+    const { type, actor = '', actorId = '' } = re ?? { type: '' };
+    const channel = this.#channels.get(keyOf({ actor, actorId }));
+    const stream = type === 'state:sub' ? 'state' : 'event';
+    const wanted = type === 'state:sub' ? channel?.store !== undefined : channel?.feed.hasListeners === true;
+    if (channel === undefined || !wanted || !retryable || !type.endsWith(':sub')) {
+      this.#report(refusalOf(message));
+      return;
+    }
+    const retry = channel.retries.get(stream);
+    retry?.cancel();
+    const backoff = retry?.backoff ?? new Backoff(retryDelays, () => this.#clock.random());
+    const delayMs = Math.min(retryAfterMs, retryAfterMsMax) + backoff.nextDelayMs();
+    const cancel = this.#clock.after(delayMs, () => this.#subscribe(stream, channel));
+    channel.retries.set(stream, { backoff, cancel });
   }
 
   #open(ref: ActorRef): Channel {
     const key = keyOf(ref);
     let channel = this.#channels.get(key);
     if (channel === undefined) {
-      channel = { actor: ref.actor, actorId: ref.actorId, events: new Map(), store: undefined };
+      const { actor, actorId } = ref;
+      const feed = new EventFeed(`${actor} ${JSON.stringify(actorId)}`, this.#report);
+      channel = { actor, actorId, feed, store: undefined, retries: new Map() };
       this.#channels.set(key, channel);
     }
     return channel;
   }
 
-  #leave(type: 'state:unsub' | 'event:unsub', channel: Channel): void {
-    this.#tell(type, channel);
-    if (channel.store === undefined && channel.events.size === 0) this.#channels.delete(keyOf(channel));
+  /** Subscribes once more, from the place that was reached. */
+  #subscribe(stream: Stream, channel: Channel): void {
+    if (stream === 'state') channel.store?.restart();
+    const { position } = (stream === 'state' ? channel.store : channel.feed) ?? {};
+    this.#tell(`${stream}:sub`, channel, position);
   }
 
-  #tell(type: SubscriptionMessage['type'], { actor, actorId }: ActorRef): void {
-    this.#send(JSON.stringify({ type, actor, actorId } satisfies SubscriptionMessage));
+  #leave(stream: Stream, channel: Channel): void {
+    channel.retries.get(stream)?.cancel();
+    channel.retries.delete(stream);
+    this.#tell(`${stream}:unsub`, channel);
+    if (channel.store === undefined && !channel.feed.hasListeners) this.#channels.delete(keyOf(channel));
+  }
+
+  #calm({ retries }: Channel): void {
+    for (const { cancel } of retries.values()) cancel();
+    retries.clear();
+  }
+
+  #tell(type: SubscriptionMessage['type'], { actor, actorId, feed }: Channel, since?: StreamPosition): void {
+    const sent = this.#send(JSON.stringify({ type, actor, actorId, since }));
+    if (sent && type === 'event:sub') feed.ask();
   }
 }
 
 /** No name of an actor holds a line break. */
 function keyOf({ actor, actorId }: ActorRef): string {
   return `${actor}\n${actorId}`;
+}
+
+function positionOf({ epoch, seq }: Partial<StreamPosition>): StreamPosition | undefined {
+  return epoch === undefined || seq === undefined ? undefined : { epoch, seq };
 }
 
 function refusalOf({ re, code, message, retryable, retryAfterMs }: ServerMessage & { type: 'error' }): FermataError {

@@ -16,6 +16,11 @@ export class ManualClock implements Clock {
     return this.#now;
   }
 
+  /** The first of January 2030, and what has passed since the start. */
+  wallMs(): number {
+    return 1_893_456_000_000 + this.#now;
+  }
+
   random(): number {
     return this.chance;
   }

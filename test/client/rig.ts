@@ -58,6 +58,28 @@ export async function connected(options: Partial<ClientOptions> = {}): Promise<R
   return { ...made, peer };
 }
 
+/** The same, with a server that speaks the additions. */
+export async function inSession(
+  options: Partial<ClientOptions> = {},
+  additions: object = {},
+): Promise<Rig & { readonly peer: Peer }> {
+  const made = await rig(options);
+  made.clock.advance(0);
+  const peer = await made.server.session(additions);
+  await made.client.connection.ready;
+  return { ...made, peer };
+}
+
+/** Cuts the connection, lets the client come back, and gives its session back or not. */
+export async function comeBack(test: Rig, peer: Peer, resumed = true): Promise<Peer> {
+  peer.cut();
+  await test.status('reconnecting');
+  test.clock.advance(test.clock.pendingMs[0] ?? 0);
+  const next = await test.server.resumed(resumed);
+  await test.status('connected');
+  return next;
+}
+
 /** What a promise is rejected with; fails when it is not rejected, or with anything but a FermataError. */
 export async function refusal(promise: Promise<unknown>): Promise<FermataError> {
   const error: unknown = await promise.then(
@@ -75,11 +97,15 @@ export async function delayAfterLoss(test: Rig, peer: Peer, code = 1011): Promis
   return test.clock.pendingMs[0] ?? Number.NaN;
 }
 
-/** Everything that the server sent before has arrived once this settles. */
+/** Once this settles, everything that the server sent before has arrived, and the client had nothing to say to it. */
 export async function roundTrip(test: Rig, peer: Peer): Promise<void> {
-  const answer = test.client.counter('round-trip').increment();
-  peer.answer(await peer.frame(), 1);
-  await answer;
+  for (const _ of ['what was sent arrives', 'and so does the answer']) {
+    const answer = test.client.counter('round-trip').increment();
+    const call = await peer.frame();
+    expect(call).toMatchObject({ type: 'rpc', actorId: 'round-trip' });
+    peer.answer(call, 1);
+    await answer;
+  }
 }
 
 /** An attempt failed: the error is a new one. */

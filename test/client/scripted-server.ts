@@ -3,6 +3,7 @@
  * Real sockets on loopback; closed with `await using`.
  */
 import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 
@@ -12,31 +13,50 @@ export interface Frame {
 }
 
 export class ScriptedServer {
+  readonly #http: Server;
   readonly #server: WebSocketServer;
   readonly #peers = new Queue<Peer>();
   /** How many connections were opened so far. */
   opened = 0;
+  /** HTTP status that upgrades are refused with; 0 for none. */
+  refusal = 0;
+  /** Plain requests so far, and the status that they get; 0 for no answer. */
+  readonly questions: { readonly url: string; readonly authorization: string | undefined }[] = [];
+  answer = 404;
+  /** Plain requests whose senders still wait. */
+  unanswered = 0;
 
   static async start(): Promise<ScriptedServer> {
-    const server = new WebSocketServer({
-      host: '127.0.0.1',
-      port: 0,
-      handleProtocols: (offered) => (offered.has('fermata.v1') ? 'fermata.v1' : false),
-    });
-    await once(server, 'listening');
-    return new ScriptedServer(server);
+    const http = createServer();
+    http.listen(0, '127.0.0.1');
+    await once(http, 'listening');
+    return new ScriptedServer(http);
   }
 
-  private constructor(server: WebSocketServer) {
-    this.#server = server;
-    server.on('connection', (socket, request) => {
+  private constructor(http: Server) {
+    this.#http = http;
+    this.#server = new WebSocketServer({
+      server: http,
+      handleProtocols: (offered) => (offered.has('fermata.v1') ? 'fermata.v1' : false),
+      verifyClient: (_: unknown, decide: (accept: boolean, status?: number) => void) =>
+        decide(this.refusal === 0, this.refusal),
+    });
+    http.on('request', ({ url = '', headers }: IncomingMessage, response) => {
+      this.questions.push({ url, authorization: headers.authorization });
+      this.unanswered += 1;
+      response.on('close', () => {
+        this.unanswered -= 1;
+      });
+      if (this.answer > 0) response.writeHead(this.answer).end('{}');
+    });
+    this.#server.on('connection', (socket, request) => {
       this.opened += 1;
       this.#peers.push(new Peer(socket, request.headers['sec-websocket-protocol'] ?? '', request.url ?? ''));
     });
   }
 
   get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    return (this.#http.address() as AddressInfo).port;
   }
 
   get url(): string {
@@ -55,10 +75,41 @@ export class ScriptedServer {
     return peer;
   }
 
+  /** The same, of a server that speaks the additions; its n-th connection gives `token-n`. */
+  async session(additions: object = {}): Promise<Peer> {
+    const peer = await this.accept();
+    peer.send({ ...this.greeting(), ...additions });
+    return peer;
+  }
+
+  /** The next client's connection, welcomed, asked for its old session, and welcomed to it or not. */
+  async resumed(resumed: boolean, additions: object = {}): Promise<Peer> {
+    const peer = await this.accept();
+    peer.send(this.greeting());
+    peer.hello = await peer.frame();
+    const old = resumed ? { clientId: 'client-1', sessionId: 'session-1', resumed: true } : {};
+    peer.send({ ...this.greeting(), resumeToken: `second-token-${this.opened}`, ...old, ...additions });
+    return peer;
+  }
+
+  greeting(): object {
+    const n = this.opened;
+    return {
+      type: 'welcome',
+      clientId: `client-${n}`,
+      sessionId: `session-${n}`,
+      resumeToken: `token-${n}`,
+      resumed: false,
+    };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#server.clients) socket.terminate();
     this.#server.close();
-    await once(this.#server, 'close');
+    if (!this.#http.listening) return;
+    this.#http.close();
+    this.#http.closeAllConnections();
+    await once(this.#http, 'close');
   }
 }
 
@@ -68,6 +119,8 @@ export class Peer {
   /** What the client offered, as it stood in the header. */
   readonly offered: string;
   readonly path: string;
+  /** The first frame, of a client that asked for its session. */
+  hello: Frame | undefined;
 
   constructor(socket: WebSocket, offered: string, path: string) {
     this.#socket = socket;
@@ -98,6 +151,17 @@ export class Peer {
   /** Answers a call. */
   answer(call: Frame, result?: unknown): void {
     this.send({ type: 'rpc:result', id: call['id'], result, outcome: 'ok', durable: true });
+  }
+
+  /** Refuses a call, as servers with the additions do. */
+  refuse(call: Frame, code: string, more: object = {}): void {
+    const said = { code, error: code, outcome: 'rejected', retryable: true, ...more };
+    this.send({ type: 'rpc:result', id: call['id'], ...said });
+  }
+
+  /** Ends the connection without a word. */
+  cut(): void {
+    this.#socket.terminate();
   }
 
   close(code: number, reason = ''): void {

@@ -22,7 +22,7 @@ describe('the client of an app', () => {
     type Chat = ReturnType<typeof client.chat>;
     expectTypeOf<Chat['state']['get']>().returns.toEqualTypeOf<{ messages: { text: string }[] } | undefined>();
     const on = (chat: Chat): void => {
-      chat.on('message', (payload) => expectTypeOf(payload).toEqualTypeOf<{ text: string }>());
+      chat.on('message', (payload) => expectTypeOf(payload).toEqualTypeOf<{ text: string }>(), { onGap: () => {} });
       chat.state.subscribe((state) => expectTypeOf(state.messages).toEqualTypeOf<{ text: string }[]>());
     };
     expectTypeOf(on).toBeFunction();
@@ -46,6 +46,7 @@ describe('the client of an app', () => {
       chat.on('nope', () => {});
       // @ts-expect-error events without a schema do not exist
       counter.on('message', () => {});
+      void counter.add({ amount: 1 }, { key: 'k', timeoutMs: 5, retry: false, signal: AbortSignal.timeout(5) });
       // @ts-expect-error no such option
       void counter.add({ amount: 1 }, { timeout: 5 });
     };

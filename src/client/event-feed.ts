@@ -1,0 +1,112 @@
+/**
+ * The events of one actor: who listens, and up to where they were told.
+ *
+ * Only actors that keep a history number their events; the place is known once the server told it. From then on an event
+ * that was told before is dropped, and a subscription goes on where the last one was. Numbers may have holes (events for
+ * others), so that only the server can say that something is missing; when it does, it is told, before what follows.
+ */
+import type { StreamPosition } from '../protocol/messages.ts';
+import { FermataError } from './error.ts';
+import { Listeners } from './listeners.ts';
+
+export interface EventOptions {
+  /**
+   * Events were missed that the server keeps no more: whatever was built from them must be built anew. Without it a gap
+   * is reported to `onError`, as a FermataError with the code GAP.
+   */
+  readonly onGap?: (() => void) | undefined;
+}
+
+export class EventFeed {
+  readonly #name: string;
+  readonly #report: (error: unknown) => void;
+  readonly #names = new Map<string, Listeners<unknown>>();
+  readonly #gaps: Listeners<void>;
+  /** Listeners that did not ask to be told of gaps. */
+  #gapless = 0;
+  #position: StreamPosition | undefined;
+  /** How often the server was asked without a place to go on from, until it told one. */
+  #asked = 0;
+
+  constructor(name: string, report: (error: unknown) => void) {
+    this.#name = name;
+    this.#report = report;
+    this.#gaps = new Listeners(report);
+  }
+
+  get hasListeners(): boolean {
+    return this.#names.size > 0;
+  }
+
+  /** Where a subscription goes on; undefined when it starts with what comes. */
+  get position(): StreamPosition | undefined {
+    return this.#position;
+  }
+
+  /** Returns a function that removes the listener; true when it was still there. */
+  add(event: string, listener: (payload: unknown) => void, { onGap }: EventOptions): () => boolean {
+    const listeners = this.#names.get(event) ?? new Listeners(this.#report);
+    this.#names.set(event, listeners);
+    const remove = listeners.add(listener);
+    const removeGap = onGap === undefined ? undefined : this.#gaps.add(onGap);
+    if (removeGap === undefined) this.#gapless += 1;
+    return () => {
+      if (!remove()) return false;
+      if (removeGap === undefined) this.#gapless -= 1;
+      else removeGap();
+      if (listeners.size === 0) this.#names.delete(event);
+      if (this.#names.size === 0) this.#forget();
+      return true;
+    };
+  }
+
+  /** The server was asked to go on from `position`. */
+  ask(): void {
+    if (this.#position === undefined) this.#asked += 1;
+  }
+
+  /** What follows comes after `position`. */
+  move({ epoch, seq }: StreamPosition, gap: boolean): void {
+    const last = this.#position;
+    const same = last?.epoch === epoch;
+    // A question whose answer was lost: what came between it and this one is not known to have been nothing.
+    const missed = last === undefined ? this.#asked > 1 : !same;
+    this.#asked = 0;
+    this.#position = { epoch, seq: same ? Math.max(last.seq, seq) : seq };
+    if (gap || missed) this.#tellGap();
+  }
+
+  tell(event: string, payload: unknown, seq: number | undefined): void {
+    if (this.#position !== undefined) {
+      if (seq === undefined) {
+        // The actor keeps no history any more: nobody can say what happened since the last event.
+        this.#position = undefined;
+        this.#tellGap();
+      } else if (seq <= this.#position.seq) return;
+      else this.#position = { epoch: this.#position.epoch, seq };
+    }
+    this.#names.get(event)?.tell(payload);
+  }
+
+  /** Removes every listener. */
+  clear(): void {
+    for (const listeners of this.#names.values()) listeners.clear();
+    this.#names.clear();
+    this.#gaps.clear();
+    this.#gapless = 0;
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#position = undefined;
+    this.#asked = 0;
+  }
+
+  #tellGap(): void {
+    const gapless = this.#gapless;
+    this.#gaps.tell();
+    if (gapless === 0) return;
+    const message = `${this.#name}: events were missed that the server keeps no more`;
+    this.#report(new FermataError('GAP', message, { outcome: 'unknown', retryable: false }));
+  }
+}
