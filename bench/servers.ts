@@ -7,7 +7,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { mintToken } from '../src/cli/mint-token.ts';
+import { mintToken } from '../src/gateway/auth-mint.ts';
 import type { AuthConfig } from '../src/host/config.ts';
 import { makeFolder, removeFolder } from './children.ts';
 import { ServerProcess } from './server-process.ts';

@@ -4,7 +4,7 @@
 import type { Config } from '../host/config.ts';
 import type { Logger } from '../host/log.ts';
 import { readOrCreateDevSecret } from './dev-secret.ts';
-import { mintToken } from './mint-token.ts';
+import { mintToken } from '../gateway/auth-mint.ts';
 
 const devTokenTtlS = 12 * 60 * 60;
 

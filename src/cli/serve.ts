@@ -8,6 +8,7 @@
 import { randomInt } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
+import { systemClock } from '../host/clock.ts';
 import type { Config } from '../host/config.ts';
 import { Lifecycle, type Step } from '../host/lifecycle.ts';
 import type { Logger, LogOptions } from '../host/log.ts';
@@ -23,6 +24,7 @@ import { readOrCreateDevSecret } from './dev-secret.ts';
 import { exitCodes } from './exit-codes.ts';
 import { exitNow, type ExitNow } from './exit-now.ts';
 import { reportRecovery } from './recovery-report.ts';
+import { SessionRecords } from './session-records.ts';
 import { Shards, type ShardsParts } from './shards.ts';
 import { stopOnSignals } from './signals.ts';
 import { listenError, startError, unusableData } from './start-error.ts';
@@ -50,12 +52,15 @@ class Server {
   readonly #log: Logger;
   readonly #phase = new Phase();
   readonly #recovery = new Progress();
+  /** Names this run of the process. */
+  readonly #boot = systemClock.id();
   readonly #crashes: CrashCount;
   readonly #watchdog: Watchdog;
   #reportDeath!: (exitCode: number) => void;
   #gateways: Thread[] = [];
   #shards: Shards | undefined;
   #keeper: Thread | undefined;
+  #sessions: SessionRecords | undefined;
   #lock: DataDirLock | undefined;
   #closeAdmin: (() => void) | undefined;
   #port = 0;
@@ -90,8 +95,14 @@ class Server {
         stop: () => this.#stopShards(),
         stopMs: budgetMs * 0.15,
       },
+      {
+        name: 'sessions',
+        start: () => this.#startSessions(),
+        stop: () => this.#sessions?.stop(),
+        stopMs: budgetMs * 0.02,
+      },
       { name: 'sockets', stop: () => each(this.#gateways, 'close', socketsDrainMsMin), stopMs: budgetMs * 0.14 },
-      { name: 'calls', stop: () => this.#settle(), stopMs: budgetMs * 0.3 },
+      { name: 'calls', stop: () => this.#settle(), stopMs: budgetMs * 0.28 },
       { name: 'traffic', start: () => this.#open(), stop: () => this.#turnAway(), stopMs: budgetMs * 0.05 },
     ];
   }
@@ -117,6 +128,8 @@ class Server {
         index,
         host: config.host,
         exclusivePort: config.gateways === 1,
+        gateways: config.gateways,
+        boot: this.#boot,
         config: { dev: config.dev, allowedOrigins: config.allowedOrigins, auth: config.auth, limits },
         devSecret,
         devRoot: config.dev ? resolve(dirname(config.app), 'public') : undefined,
@@ -130,7 +143,7 @@ class Server {
       new Thread(
         'keeper',
         'keeper',
-        { dataDir, limits, ports: keeperPorts, progress: this.#recovery.memory, log },
+        { dataDir, limits, boot: this.#boot, ports: keeperPorts, progress: this.#recovery.memory, log },
         keeperPorts,
       ),
     );
@@ -222,6 +235,13 @@ class Server {
     } catch (error) {
       throw unusableData(error, this.#config.dataDir);
     }
+  }
+
+  /** Who was connected when a former process ended is told goodbye in the background. */
+  async #startSessions(): Promise<void> {
+    this.#sessions = new SessionRecords(this.#gateways, this.#keeper!, this.#log);
+    this.#sessions.start();
+    await this.#keeper!.ask('closeStale', { shards: this.#config.shards });
   }
 
   async #open(): Promise<void> {

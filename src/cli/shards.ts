@@ -49,7 +49,7 @@ export class Shards {
   /** `ports[s]` are shard s's ends of its cables to the gateways, `keepers[s]` its end of the one to the keeper. */
   constructor(parts: ShardsParts, ports: readonly MessagePort[][], keepers: readonly MessagePort[]) {
     this.#parts = parts;
-    this.#shards = ports.map((row, index) => this.#spawn(index, row, keepers[index]!, 0));
+    this.#shards = ports.map((row, index) => this.#spawn(index, row, keepers[index]!, undefined));
   }
 
   /** Asks all of them; settles when all have answered. */
@@ -66,10 +66,14 @@ export class Shards {
     await Promise.all(this.#shards.map(({ thread }) => thread.terminate()));
   }
 
-  #spawn(index: number, ports: readonly MessagePort[], keeper: MessagePort, waitMs: number): Shard {
+  /** `waitedMs`: how long it waited to take a dead one's place; undefined for the first. */
+  #spawn(index: number, ports: readonly MessagePort[], keeper: MessagePort, waitedMs: number | undefined): Shard {
     const { app, dataDir, limits } = this.#parts.config;
     const vitals = new Vitals();
-    const data = { index, app, dataDir, limits, ports, keeper, vitals: vitals.memory, log: this.#parts.logOptions };
+    const restarted = waitedMs !== undefined;
+    const waitMs = waitedMs === undefined ? 0 : Math.min(waitMsMax, Math.max(firstWaitMs, waitedMs * 2));
+    const { logOptions: log } = this.#parts;
+    const data = { index, app, dataDir, limits, restarted, ports, keeper, vitals: vitals.memory, log };
     const thread = new Thread(`shard-${index}`, 'shard', data, [...ports, keeper], limits.shardHeapMbMax);
     const shard = { thread, vitals, startedMs: performance.now(), waitMs };
     void thread.died.then(({ code, error }) => {
@@ -95,7 +99,7 @@ export class Shards {
     const cables = gateways.map(() => new MessageChannel());
     const toKeeper = new MessageChannel();
     const ports = cables.map(({ port2 }) => port2);
-    const next = this.#spawn(index, ports, toKeeper.port2, Math.min(waitMsMax, Math.max(firstWaitMs, waitMs * 2)));
+    const next = this.#spawn(index, ports, toKeeper.port2, waitMs);
     this.#shards[index] = next;
     try {
       await next.thread.ask('load');
@@ -114,6 +118,8 @@ export class Shards {
       }),
     );
     this.#setAway(index, false);
+    // Whose session ended while the shard was away is told goodbye now, also where nobody calls.
+    await keeper.ask('closeStale', { shards: this.#shards.length, only: index });
     this.#parts.log.info({ thread: next.thread.name }, 'the shard serves again');
   }
 

@@ -70,7 +70,7 @@ async function run(invocation: Invocation): Promise<number> {
     claims: claimsOf(invocation.flags.get('--claim') ?? [], auth.tenantClaim),
   };
   const secret = auth.secret ?? readOrCreateDevSecret(config.dataDir);
-  const { mintToken } = await import('./mint-token.ts');
+  const { mintToken } = await import('../gateway/auth-mint.ts');
   invocation.terminal.out(await mintToken(auth, secret, facts));
   if (auth.secret === undefined) {
     invocation.terminal.err(

@@ -98,7 +98,17 @@ describe('a stop under load', () => {
     expect(await server.exited).toEqual({ code: 0, signal: null });
     expect((await client.closed).code).toBe(1012);
     expect(server.logs.at(-1)).toMatchObject({ msg: 'stopped', exitCode: 0, ms: expect.any(Number) });
-    const steps = ['traffic', 'calls', 'sockets', 'shards', 'keeper', 'listen', 'threads', 'data directory'];
+    const steps = [
+      'traffic',
+      'calls',
+      'sockets',
+      'sessions',
+      'shards',
+      'keeper',
+      'listen',
+      'threads',
+      'data directory',
+    ];
     expect(Object.keys(server.logs.at(-1)!['stepsMs'] as object)).toEqual(steps);
   });
 });
