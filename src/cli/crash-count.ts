@@ -37,6 +37,11 @@ export class CrashCount {
     unwatchFile(poisonPath(this.#dataDir));
   }
 
+  /** Calls that are not to be run any more. */
+  get fingerprints(): readonly string[] {
+    return this.#told.map(({ fingerprint }) => fingerprint);
+  }
+
   /** This call was running when its shard died. */
   crashed(call: Omit<PoisonCall, 'since'>, nowMs: number): void {
     const before = this.#crashesMs.get(call.fingerprint) ?? [];
@@ -77,6 +82,6 @@ export class CrashCount {
 
   #tell(calls: readonly PoisonCall[]): void {
     this.#told = calls;
-    this.#publish(calls.map(({ fingerprint }) => fingerprint));
+    this.#publish(this.fingerprints);
   }
 }

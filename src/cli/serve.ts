@@ -23,7 +23,9 @@ import { CrashCount } from './crash-count.ts';
 import { readOrCreateDevSecret } from './dev-secret.ts';
 import { exitCodes } from './exit-codes.ts';
 import { exitNow, type ExitNow } from './exit-now.ts';
+import { Gateways } from './gateways.ts';
 import { reportRecovery } from './recovery-report.ts';
+import { Restarts } from './restarts.ts';
 import { SessionRecords } from './session-records.ts';
 import { Shards, type ShardsParts } from './shards.ts';
 import { stopOnSignals } from './signals.ts';
@@ -47,7 +49,7 @@ class Server {
   readonly lifecycle: Lifecycle;
   /** Settles with the exit code when a thread ended that nobody had stopped. */
   readonly died: Promise<number>;
-  readonly exit: ExitNow = exitNow(() => each(this.#gateways, 'close', 0));
+  readonly exit: ExitNow = exitNow(async () => void (await this.#gateways?.ask('close', 0)));
   readonly #config: Config;
   readonly #log: Logger;
   readonly #phase = new Phase();
@@ -57,7 +59,7 @@ class Server {
   readonly #crashes: CrashCount;
   readonly #watchdog: Watchdog;
   #reportDeath!: (exitCode: number) => void;
-  #gateways: Thread[] = [];
+  #gateways: Gateways | undefined;
   #shards: Shards | undefined;
   #keeper: Thread | undefined;
   #sessions: SessionRecords | undefined;
@@ -69,7 +71,7 @@ class Server {
   constructor(config: Config, log: Logger) {
     this.#config = config;
     this.#log = log;
-    this.#crashes = new CrashCount(config.dataDir, log, (calls) => void each(this.#gateways, 'setPoison', calls));
+    this.#crashes = new CrashCount(config.dataDir, log, (calls) => void this.#gateways?.ask('setPoison', calls));
     this.#watchdog = new Watchdog(log, () => void this.exit(exitCodes.internal));
     this.lifecycle = new Lifecycle(this.#steps(config.shutdownTimeoutMs), log);
     this.died = new Promise((resolve) => {
@@ -101,7 +103,7 @@ class Server {
         stop: () => this.#sessions?.stop(),
         stopMs: budgetMs * 0.02,
       },
-      { name: 'sockets', stop: () => each(this.#gateways, 'close', socketsDrainMsMin), stopMs: budgetMs * 0.14 },
+      { name: 'sockets', stop: () => this.#closeSockets(), stopMs: budgetMs * 0.14 },
       { name: 'calls', stop: () => this.#settle(), stopMs: budgetMs * 0.28 },
       { name: 'traffic', start: () => this.#open(), stop: () => this.#turnAway(), stopMs: budgetMs * 0.05 },
     ];
@@ -123,22 +125,31 @@ class Server {
     const keeperCables = Array.from({ length: config.shards }, () => new MessageChannel());
     const keeperPorts = keeperCables.map((channel) => channel.port1);
     const devSecret = config.dev && config.auth.secret === undefined ? readOrCreateDevSecret(dataDir) : undefined;
-    this.#gateways = cables.toShards.map((ports, index) => {
-      const data = {
-        index,
-        host: config.host,
-        exclusivePort: config.gateways === 1,
-        gateways: config.gateways,
-        boot: this.#boot,
-        config: { dev: config.dev, allowedOrigins: config.allowedOrigins, auth: config.auth, limits },
-        devSecret,
-        devRoot: config.dev ? resolve(dirname(config.app), 'public') : undefined,
-        ports,
-        phase: this.#phase.memory,
-        log,
-      };
-      return this.#watch(new Thread(`gateway-${index}`, 'gateway', data, ports));
-    });
+    const stopping = (): boolean => this.lifecycle.stopping;
+    const restarts = new Restarts();
+    const gatewayData = {
+      host: config.host,
+      exclusivePort: config.gateways === 1,
+      gateways: config.gateways,
+      boot: this.#boot,
+      config: { dev: config.dev, allowedOrigins: config.allowedOrigins, auth: config.auth, limits },
+      devSecret,
+      devRoot: config.dev ? resolve(dirname(config.app), 'public') : undefined,
+      phase: this.#phase.memory,
+      log,
+    };
+    this.#gateways = new Gateways(
+      {
+        data: gatewayData,
+        log: this.#log,
+        restarts,
+        stopping,
+        connect: (gateway, ports) => this.#shards!.connectGateway(gateway, ports),
+        onLost: (gateway) => this.#sessions?.lost(gateway),
+        onBack: (thread) => this.#gatewayBack(thread),
+      },
+      cables.toShards,
+    );
     this.#keeper = this.#watch(
       new Thread(
         'keeper',
@@ -152,10 +163,11 @@ class Server {
       logOptions: log,
       log: this.#log,
       keeper: this.#keeper,
-      gateways: this.#gateways,
+      gateways: () => this.#gateways!.threads,
+      restarts,
       watchdog: this.#watchdog,
       crashes: this.#crashes,
-      stopping: () => this.lifecycle.stopping,
+      stopping,
       onAway: (away) => this.#setAway(away),
     };
     this.#shards = new Shards(
@@ -172,7 +184,13 @@ class Server {
     else this.#impairment = setTimeout(() => this.#phase.setImpaired(true), awayMsMax).unref();
   }
 
-  /** Gateways and the keeper: without them nothing goes on, so the process ends and is to be started again. */
+  /** It has to know what the others know. */
+  async #gatewayBack(thread: Thread): Promise<void> {
+    await thread.ask('setPoison', this.#crashes.fingerprints);
+    for (const shard of this.#shards!.away) await thread.ask('shardLost', { shard, call: 0 });
+  }
+
+  /** The keeper: without it nothing goes on, so the process ends and is to be started again. */
   #watch(thread: Thread): Thread {
     void thread.died.then(({ code, error }) => {
       if (this.lifecycle.stopping) return;
@@ -196,10 +214,7 @@ class Server {
 
   async #listen(): Promise<void> {
     try {
-      // The first takes the port, a free one if need be; the others share it.
-      this.#port = this.#config.port;
-      for (const gateway of this.#gateways)
-        this.#port = (await gateway.ask<{ port: number }>('start', this.#port)).port;
+      this.#port = await this.#gateways!.start(this.#config.port);
       const { adminPort } = this.#config;
       if (adminPort !== undefined) this.#closeAdmin = await startAdmin(adminPort, this.#phase);
     } catch (error) {
@@ -210,7 +225,7 @@ class Server {
   /** Also after a start that failed half-way: uWebSockets aborts the process when a thread ends with its listener open. */
   async #unlisten(): Promise<void> {
     this.#closeAdmin?.();
-    await each(this.#gateways, 'close', 0);
+    await this.#gateways?.ask('close', 0);
   }
 
   async #recover(): Promise<void> {
@@ -239,7 +254,7 @@ class Server {
 
   /** Who was connected when a former process ended is told goodbye in the background. */
   async #startSessions(): Promise<void> {
-    this.#sessions = new SessionRecords(this.#gateways, this.#keeper!, this.#log);
+    this.#sessions = new SessionRecords(this.#gateways!, this.#keeper!, this.#log);
     this.#sessions.start();
     await this.#keeper!.ask('closeStale', { shards: this.#config.shards });
   }
@@ -254,14 +269,18 @@ class Server {
   /** `/ready` says 503, nobody new comes in, everybody is told. */
   async #turnAway(): Promise<void> {
     this.#phase.set('draining');
-    await each(this.#gateways, 'stopListening');
-    await each(this.#gateways, 'announceShutdown', reconnectMsMax + randomInt(1000));
+    await this.#gateways!.ask('stopListening');
+    await this.#gateways!.ask('announceShutdown', reconnectMsMax + randomInt(1000));
   }
 
   /** What was accepted ends, is committed, and its replies have reached the gateways. */
   async #settle(): Promise<void> {
-    await each(this.#gateways, 'settled');
+    await this.#gateways!.ask('settled');
     await this.#shards!.ask('drain');
+  }
+
+  async #closeSockets(): Promise<void> {
+    await this.#gateways!.ask('close', socketsDrainMsMin);
   }
 
   /** Actors leave memory, tenant files catch up, and only then the journals close: the next start has nothing to replay. */
@@ -275,14 +294,6 @@ class Server {
   async #terminate(): Promise<void> {
     this.#watchdog.stop();
     clearTimeout(this.#impairment);
-    await Promise.all([
-      ...this.#gateways.map((gateway) => gateway.terminate()),
-      this.#shards?.terminate(),
-      this.#keeper?.terminate(),
-    ]);
+    await Promise.all([this.#gateways?.terminate(), this.#shards?.terminate(), this.#keeper?.terminate()]);
   }
-}
-
-async function each(threads: readonly Thread[], question: string, argument?: unknown): Promise<void> {
-  await Promise.all(threads.map((thread) => thread.ask(question, argument)));
 }

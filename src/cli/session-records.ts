@@ -6,17 +6,21 @@
 import type { Logger } from '../host/log.ts';
 import type { Thread } from '../host/thread.ts';
 import type { SessionRecord } from '../storage/contract.ts';
+import type { Gateways } from './gateways.ts';
 
 const everyMs = 1000;
 
 export class SessionRecords {
-  readonly #gateways: readonly Thread[];
+  readonly #gateways: Gateways;
   readonly #keeper: Thread;
   readonly #log: Logger;
+  /** Sessions that have not ended, by gateway, so that they can be ended when it dies. */
+  readonly #alive: Map<string, SessionRecord>[] = [];
+  #endings: SessionRecord[] = [];
   #timer: NodeJS.Timeout | undefined;
   #under: Promise<void> = Promise.resolve();
 
-  constructor(gateways: readonly Thread[], keeper: Thread, log: Logger) {
+  constructor(gateways: Gateways, keeper: Thread, log: Logger) {
     this.#gateways = gateways;
     this.#keeper = keeper;
     this.#log = log;
@@ -40,16 +44,32 @@ export class SessionRecords {
     await this.#carry();
   }
 
+  /** A gateway died, and its sessions with it. */
+  lost(gateway: number): void {
+    for (const record of this.#alive[gateway]?.values() ?? [])
+      this.#endings.push({ ...record, status: 'inactive', reason: 'crash', seenMs: Date.now() });
+    this.#alive[gateway]?.clear();
+  }
+
   async #carry(): Promise<void> {
+    const endings = this.#endings;
+    this.#endings = [];
     try {
-      const taken = await Promise.all(
-        this.#gateways.map((gateway) => gateway.ask<SessionRecord[]>('takeSessionRecords')),
-      );
-      const records = taken.flat();
+      const taken = await this.#gateways.ask<SessionRecord[]>('takeSessionRecords');
+      for (const [gateway, records] of taken.entries()) this.#note((this.#alive[gateway] ??= new Map()), records);
+      const records = [...endings, ...taken.flat()];
       if (records.length > 0) await this.#keeper.ask('putSessions', records);
     } catch (error) {
+      this.#endings.unshift(...endings);
       // A thread that died is its owner's affair.
       this.#log.debug({ err: error }, 'the records of sessions could not be carried on');
+    }
+  }
+
+  #note(alive: Map<string, SessionRecord>, records: readonly SessionRecord[]): void {
+    for (const record of records) {
+      if (record.status === 'inactive') alive.delete(record.sessionId);
+      else alive.set(record.sessionId, record);
     }
   }
 }

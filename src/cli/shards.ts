@@ -14,18 +14,17 @@ import type { Logger, LogOptions } from '../host/log.ts';
 import { Thread } from '../host/thread.ts';
 import { Vitals } from '../host/vitals.ts';
 import type { CrashCount } from './crash-count.ts';
+import { type Lived, longerWait, type Restarts, waitAfter } from './restarts.ts';
 import type { Watchdog, Watched } from './watchdog.ts';
-
-const firstWaitMs = 250;
-const waitMsMax = 1500;
-const steadyMs = 60_000;
 
 export interface ShardsParts {
   readonly config: Config;
   readonly logOptions: LogOptions;
   readonly log: Logger;
   readonly keeper: Thread;
-  readonly gateways: readonly Thread[];
+  /** As they are now, by number. */
+  readonly gateways: () => readonly Thread[];
+  readonly restarts: Restarts;
   readonly watchdog: Watchdog;
   readonly crashes: CrashCount;
   readonly stopping: () => boolean;
@@ -33,10 +32,7 @@ export interface ShardsParts {
   readonly onAway: (away: boolean) => void;
 }
 
-interface Shard extends Watched {
-  readonly startedMs: number;
-  readonly waitMs: number;
-}
+interface Shard extends Watched, Lived {}
 
 /** What a gateway knows of the call that a shard was running. */
 type RunningCall = Parameters<CrashCount['crashed']>[0];
@@ -66,12 +62,27 @@ export class Shards {
     await Promise.all(this.#shards.map(({ thread }) => thread.terminate()));
   }
 
+  /** Lays cables to a gateway that was started anew. A shard that is away lays its own when it is back. */
+  async connectGateway(gateway: number, ports: readonly MessagePort[]): Promise<void> {
+    await Promise.allSettled(
+      this.#shards.map(({ thread }, at) => {
+        const port = ports[at]!;
+        return thread.ask('gatewayBack', { gateway, port }, [port]);
+      }),
+    );
+  }
+
+  /** Shards that do not serve now. */
+  get away(): Iterable<number> {
+    return this.#away;
+  }
+
   /** `waitedMs`: how long it waited to take a dead one's place; undefined for the first. */
   #spawn(index: number, ports: readonly MessagePort[], keeper: MessagePort, waitedMs: number | undefined): Shard {
     const { app, dataDir, limits } = this.#parts.config;
     const vitals = new Vitals();
     const restarted = waitedMs !== undefined;
-    const waitMs = waitedMs === undefined ? 0 : Math.min(waitMsMax, Math.max(firstWaitMs, waitedMs * 2));
+    const waitMs = waitedMs === undefined ? 0 : longerWait(waitedMs);
     const { logOptions: log } = this.#parts;
     const data = { index, app, dataDir, limits, restarted, ports, keeper, vitals: vitals.memory, log };
     const thread = new Thread(`shard-${index}`, 'shard', data, [...ports, keeper], limits.shardHeapMbMax);
@@ -90,12 +101,17 @@ export class Shards {
   }
 
   async #succeed(index: number, dead: Shard): Promise<void> {
-    const { keeper, gateways, watchdog, stopping } = this.#parts;
     this.#setAway(index, true);
     await this.#settleCalls(index, dead);
-    const waitMs = performance.now() - dead.startedMs > steadyMs ? 0 : dead.waitMs;
+    const waitMs = waitAfter(dead);
     await sleep(waitMs);
-    if (stopping()) return;
+    if (this.#parts.stopping()) return;
+    await this.#parts.restarts.run(() => this.#restart(index, waitMs));
+  }
+
+  async #restart(index: number, waitMs: number): Promise<void> {
+    const { keeper, watchdog } = this.#parts;
+    const gateways = this.#parts.gateways();
     const cables = gateways.map(() => new MessageChannel());
     const toKeeper = new MessageChannel();
     const ports = cables.map(({ port2 }) => port2);
@@ -111,7 +127,8 @@ export class Shards {
       throw error;
     }
     watchdog.watch(next);
-    await Promise.all(
+    // A gateway that died meanwhile lays its own cables when it is back.
+    await Promise.allSettled(
       gateways.map((gateway, at) => {
         const { port1 } = cables[at]!;
         return gateway.ask('shardBack', { shard: index, port: port1 }, [port1]);
@@ -126,14 +143,15 @@ export class Shards {
   /** Whoever waits for the dead shard hears `unknown`; the call that it was running is counted. */
   async #settleCalls(index: number, { vitals }: Shard): Promise<void> {
     const { running } = vitals;
-    const told = await Promise.all(
-      this.#parts.gateways.map((gateway, at) => {
+    const told = await Promise.allSettled(
+      this.#parts.gateways().map((gateway, at) => {
         const call = running?.gateway === at ? running.call : 0;
         return gateway.ask<RunningCall | undefined>('shardLost', { shard: index, call });
       }),
     );
-    const culprit = told.find((call) => call !== undefined);
-    if (culprit !== undefined) this.#parts.crashes.crashed(culprit, Date.now());
+    const culprit = told.find((answer) => answer.status === 'fulfilled' && answer.value !== undefined);
+    if (culprit?.status === 'fulfilled' && culprit.value !== undefined)
+      this.#parts.crashes.crashed(culprit.value, Date.now());
   }
 
   #setAway(index: number, away: boolean): void {

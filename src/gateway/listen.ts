@@ -19,13 +19,14 @@ export interface ListenAddress {
 /** @throws ListenError */
 export function listen(app: TemplatedApp, address: ListenAddress): us_listen_socket {
   const { host, port, exclusivePort } = address;
-  if (exclusivePort) return take(app, host, port, exclusively);
-  // A free port that uWebSockets chose cannot be shared; the same one, asked for by number, can.
-  if (port !== 0) return take(app, host, port, shared);
+  const option = exclusivePort ? exclusively : shared;
+  if (port !== 0) return take(app, host, port, option);
+  // A free port that uWebSockets chose can neither be shared nor taken again by a successor while old connections linger;
+  // the same one, asked for by number, can.
   const chosen = take(app, host, 0, exclusively);
   const free = us_socket_local_port(chosen);
   us_listen_socket_close(chosen);
-  return take(app, host, free, shared);
+  return take(app, host, free, option);
 }
 
 /** uWebSockets answers before `listen` returns. */

@@ -32,8 +32,14 @@ export interface ShardThreadData {
   readonly log: LogOptions;
 }
 
-/** The answers to main's questions: `load`, `start`, `drain`, `deactivate`, `stop`, in that order. */
-export function shardThread(data: ShardThreadData, link: ShardLink): Record<string, () => unknown> {
+/** A link whose gateways may be replaced. */
+type Link = ShardLink & { replace(gateway: number, port: MessagePort): void };
+
+/**
+ * The answers to main's questions: `load`, `start`, `drain`, `deactivate`, `stop`, in that order, and `gatewayBack`
+ * {gateway, port} for a gateway that was started anew.
+ */
+export function shardThread(data: ShardThreadData, link: Link): Record<string, (argument: unknown) => unknown> {
   const log = createLog(data.log, `shard-${data.index}`);
   let app: AppDefinition | undefined;
   let shard: Shard | undefined;
@@ -64,6 +70,10 @@ export function shardThread(data: ShardThreadData, link: ShardLink): Record<stri
         log,
         restarted: data.restarted,
       });
+    },
+    gatewayBack(back) {
+      const { gateway, port } = back as { gateway: number; port: MessagePort };
+      link.replace(gateway, port);
     },
     drain: () => shard?.drain(),
     deactivate: () => shard?.deactivateAll(),

@@ -139,25 +139,68 @@ test('twenty dead threads leave no file open and no memory behind', { timeout: 6
   expect(last.mb).toBeLessThan(mb + 100);
 });
 
-describe.each(['keeper', 'gateway'])('a fault in the %s', (thread) => {
-  test('ends the process with 70, and nothing acknowledged is lost', async () => {
+test('a fault in the keeper ends the process with 70, and nothing acknowledged is lost', async () => {
+  const stage = newStage();
+  const preload = join(root, 'test/support/preloads/keeper-fault.ts');
+  const server = await stage.serve({ app: 'ledger', args: ['--shards', '2'], preload });
+  const client = await stage.connect(server, { v1: true });
+  const counts = await Promise.all(
+    Array.from({ length: 50 }, () => client.rpc('counter', 'c', 'increment') as Promise<number>),
+  );
+  const doomed = client.call({ actor: 'counter', actorId: 'doom', method: 'increment' }).catch(() => undefined);
+  expect(await server.exited).toEqual({ code: 70, signal: null });
+  // Not acknowledged: its thread was gone, or its socket.
+  expect((await doomed)?.outcome).not.toBe('failed');
+  expect(server.output).toContain('a fault in the keeper');
+  const again = await stage.serve({ app: 'ledger', dataDir: server.dataDir });
+  const { json } = await getState(again.address, 'counter', 'c', { token: await mint() });
+  expect(json()).toEqual({ count: Math.max(...counts) });
+});
+
+describe.each([1, 2])('a fault in a gateway, of %i', (gateways) => {
+  test('costs its sockets only: it is started again, and its clients are not there any more', async () => {
     const stage = newStage();
-    const preload = join(root, `test/support/preloads/${thread}-fault.ts`);
-    const server = await stage.serve({ app: 'ledger', args: ['--shards', '2'], preload });
-    const client = await stage.connect(server, { v1: true });
-    const counts = await Promise.all(
-      Array.from({ length: 50 }, () => client.rpc('counter', 'c', 'increment') as Promise<number>),
-    );
-    const doomed = client.call({ actor: 'counter', actorId: 'doom', method: 'increment' }).catch(() => undefined);
-    expect(await server.exited).toEqual({ code: 70, signal: null });
-    // Not acknowledged: its thread was gone, or its socket.
-    expect((await doomed)?.outcome).not.toBe('failed');
-    expect(server.output).toContain(`a fault in the ${thread}`);
-    const again = await stage.serve({ app: 'ledger', dataDir: server.dataDir });
-    const { json } = await getState(again.address, 'counter', 'c', { token: await mint() });
-    expect(json()).toEqual({ count: Math.max(...counts) });
+    const preload = join(root, 'test/support/preloads/gateway-fault.ts');
+    const args = ['--shards', '2', '--gateways', `${gateways}`];
+    const server = await stage.serve({ app: 'examples/chat.ts', args, preload });
+    for (let round = 1; round <= 3; round += 1) {
+      const client = await stage.connect(server, { v1: true, sub: `user-${round}` });
+      await client.rpc('chat', 'lobby', 'sendMessage', { text: `in round ${round}` });
+      // Records are carried once per second.
+      if (round === 1) await eventually('it is on record', async () => (await sessions(server))['user-1'] === 'active');
+      client.send({
+        type: 'rpc',
+        id: 'x',
+        actor: 'chat',
+        actorId: 'doom',
+        method: 'sendMessage',
+        input: { text: 'x' },
+      });
+      await client.closed;
+      await server.logged(() => server.logs.filter(({ msg }) => msg === 'the gateway serves again').length === round);
+    }
+    const last = await stage.connect(server, { v1: true, sub: 'last' });
+    await eventually('only the last one is there', async () => {
+      const { online, messages } = (await last.subscribe('chat', 'lobby')) as { online: object; messages: unknown[] };
+      return messages.length === 3 && Object.keys(online).join() === last.clientId;
+    });
+    await eventually('its session is on record as ended, and only the last one is open', async () => {
+      const found = await sessions(server);
+      const open = Object.keys(found).filter((user) => !found[user]!.startsWith('inactive'));
+      return found['user-1'] === 'inactive crash' && open.join() === 'last';
+    });
+    server.signal('SIGTERM');
+    expect(await server.exited).toEqual({ code: 0, signal: null });
   });
 });
+
+/** Status and reason of each user's session, as on record. */
+async function sessions({ dataDir }: ServerProcess): Promise<Record<string, string>> {
+  const { stdout } = await run(['inspect', 'sessions', 'acme', '--json', '--data-dir', dataDir]);
+  if (stdout === '') return {};
+  const records = JSON.parse(stdout) as { userId: string; status: string; reason: string }[];
+  return Object.fromEntries(records.map(({ userId, status, reason }) => [userId, `${status} ${reason}`.trim()]));
+}
 
 function idOn(shard: number, shards: number, type: string): string {
   for (let n = 0; ; n += 1) if (shardOf('acme', type, `id${n}`, shards) === shard) return `id${n}`;

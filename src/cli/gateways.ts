@@ -1,0 +1,122 @@
+/**
+ * The gateway threads, from main's side: started together, and each started again by itself when it dies of a fault.
+ *
+ *   thread dies ─▶ its sockets are gone with it ─▶ new thread, new cables ─▶ shards end its sessions ─▶ it listens again
+ *
+ * Its clients come back by themselves; their calls with a key go on, the others end as unknown. A thread that dies with
+ * its sockets open, of a full heap for instance, takes the process with it: uWebSockets cannot outlive its loop.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import type { Logger } from '../host/log.ts';
+import { Thread } from '../host/thread.ts';
+import { type Lived, longerWait, type Restarts, waitAfter } from './restarts.ts';
+
+export interface GatewaysParts {
+  /** What a gateway's thread is given beside its number and its ports. */
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly log: Logger;
+  readonly restarts: Restarts;
+  readonly stopping: () => boolean;
+  /** Gives each shard its end of a cable to this gateway. */
+  readonly connect: (gateway: number, ports: readonly MessagePort[]) => Promise<void>;
+  readonly onLost: (gateway: number) => void;
+  /** One that was started anew listens again. */
+  readonly onBack: (thread: Thread) => Promise<void>;
+}
+
+interface Gateway extends Lived {
+  readonly thread: Thread;
+}
+
+export class Gateways {
+  readonly #parts: GatewaysParts;
+  readonly #gateways: Gateway[];
+  readonly #shards: number;
+  #port = 0;
+
+  /** `ports[g]` are gateway g's ends of its cables to the shards. */
+  constructor(parts: GatewaysParts, ports: readonly MessagePort[][]) {
+    this.#parts = parts;
+    this.#shards = ports[0]!.length;
+    this.#gateways = ports.map((row, index) => this.#spawn(index, row, 0));
+    for (const [index, gateway] of this.#gateways.entries()) this.#supervise(index, gateway);
+  }
+
+  /** As they are now, by number. */
+  get threads(): readonly Thread[] {
+    return this.#gateways.map(({ thread }) => thread);
+  }
+
+  /** Asks all of them; settles when all have answered. */
+  async ask<T = void>(question: string, argument?: unknown): Promise<T[]> {
+    return await Promise.all(this.threads.map((thread) => thread.ask<T>(question, argument)));
+  }
+
+  /** Listens on the port, or on a free one for 0. @returns the port */
+  async start(port: number): Promise<number> {
+    // The first takes the port; the others share it.
+    this.#port = port;
+    for (const thread of this.threads) this.#port = (await thread.ask<{ port: number }>('start', this.#port)).port;
+    return this.#port;
+  }
+
+  async terminate(): Promise<void> {
+    await Promise.all(this.threads.map((thread) => thread.terminate()));
+  }
+
+  #spawn(index: number, ports: readonly MessagePort[], waitMs: number): Gateway {
+    const data = { ...this.#parts.data, index, ports };
+    return { thread: new Thread(`gateway-${index}`, 'gateway', data, ports), startedMs: performance.now(), waitMs };
+  }
+
+  #supervise(index: number, gateway: Gateway): void {
+    void gateway.thread.died.then(({ code, error }) => {
+      const { log, stopping, onLost } = this.#parts;
+      if (stopping()) return;
+      log.error({ thread: gateway.thread.name, code, err: error }, 'a gateway died; it is started again');
+      onLost(index);
+      void this.#succeed(index, gateway);
+    });
+  }
+
+  async #succeed(index: number, dead: Gateway): Promise<void> {
+    const { log, restarts, stopping } = this.#parts;
+    for (let waitMs = waitAfter(dead); ; waitMs = longerWait(waitMs)) {
+      await sleep(waitMs);
+      if (stopping()) return;
+      try {
+        await restarts.run(() => this.#restart(index, waitMs));
+        return;
+      } catch (error) {
+        log.error(
+          { thread: dead.thread.name, err: error },
+          'a gateway could not be started again; it is tried once more',
+        );
+      }
+    }
+  }
+
+  async #restart(index: number, waitMs: number): Promise<void> {
+    const cables = Array.from({ length: this.#shards }, () => new MessageChannel());
+    const next = this.#spawn(
+      index,
+      cables.map(({ port1 }) => port1),
+      longerWait(waitMs),
+    );
+    try {
+      await this.#parts.connect(
+        index,
+        cables.map(({ port2 }) => port2),
+      );
+      await next.thread.ask('start', this.#port);
+    } catch (error) {
+      await next.thread.terminate();
+      throw error;
+    }
+    this.#gateways[index] = next;
+    this.#supervise(index, next);
+    await this.#parts.onBack(next.thread);
+    this.#parts.log.info({ thread: next.thread.name }, 'the gateway serves again');
+  }
+}
