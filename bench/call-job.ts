@@ -1,6 +1,6 @@
 /** From a variant as scenarios name it to the job that the generator does. */
 import { randomBytes } from 'node:crypto';
-import type { CallJob, Peer } from './load-job.ts';
+import type { CallJob, Keys, Peer } from './load-job.ts';
 import type { ServerName, Servers } from './servers.ts';
 import type { Window } from './tally.ts';
 
@@ -13,7 +13,7 @@ export interface CallVariant {
   readonly pipelined: number;
   /** Connections are dealt out to so many tenants in turn. */
   readonly tenants: number;
-  readonly keyed: boolean;
+  readonly keys: Keys;
   readonly actor: string;
   readonly method: string;
   readonly input: unknown;
@@ -37,7 +37,8 @@ export async function callJob(servers: Servers, variant: CallVariant, window: Wi
     actor: variant.actor,
     method: variant.method,
     input: variant.input,
-    keyPrefix: variant.keyed ? randomBytes(6).toString('hex') : undefined,
+    keys: variant.keys,
+    keyPrefix: randomBytes(6).toString('hex'),
     counts: variant.server === 'echo' ? undefined : variant.counts,
     window,
     serverPid: pid,

@@ -7,19 +7,22 @@
  * had its effect exactly once; a wrong one is an error of the run.
  */
 import { CallLoop } from './call-loop.ts';
-import { FrameRing, numberDigits, numberPlaceholder } from './frame-template.ts';
+import { ackPlaceholder, FrameRing, numberDigits, numberPlaceholder } from './frame-template.ts';
 import type { CallJob, LoadResult, Peer } from './load-job.ts';
 import { RawWebSocket } from './raw-websocket.ts';
 import { Tally } from './tally.ts';
 
 const replyMsMax = 30_000;
+/** All numbers have the same width without a leading zero, also those that are told as acknowledged. */
+const firstNumber = 20_000_000;
+const lastNumber = 10 ** numberDigits - 1;
 
 export async function runCalls(job: CallJob): Promise<LoadResult> {
   const tally = new Tally();
   const clients = await Promise.all(job.peers.map((peer, index) => openClient(job, peer, index, tally)));
-  const firsts = await Promise.all(clients.map((client) => client.callOnce(1)));
+  const firsts = await Promise.all(clients.map((client) => client.callOnce(firstNumber)));
   const loops = clients.map(
-    ({ socket, payload }) => new CallLoop(socket, new FrameRing(payload, job.pipelined), tally, 2),
+    ({ socket, payload }) => new CallLoop(socket, new FrameRing(payload, job.pipelined), tally, firstNumber + 1),
   );
   for (const loop of loops) loop.start(job.pipelined);
   let counted: boolean | undefined;
@@ -33,7 +36,7 @@ export async function runCalls(job: CallJob): Promise<LoadResult> {
   return { ...measured, sampleReply: firsts[0] ?? '', counted };
 
   async function addsUp(perCall: number): Promise<boolean> {
-    const lasts = await Promise.all(clients.map((client) => client.callOnce(99_999_999)));
+    const lasts = await Promise.all(clients.map((client) => client.callOnce(lastNumber)));
     const wrong = loops.filter(
       ({ completed }, index) => resultOf(lasts[index]!) - resultOf(firsts[index]!) !== (completed + 1) * perCall,
     );
@@ -50,7 +53,7 @@ interface Client {
 }
 
 async function openClient(job: CallJob, peer: Peer, index: number, tally: Tally): Promise<Client> {
-  const { actor, method, input, keyPrefix } = job;
+  const { actor, method, input, keys, keyPrefix } = job;
   const payload = JSON.stringify({
     type: 'rpc',
     id: numberPlaceholder,
@@ -58,7 +61,8 @@ async function openClient(job: CallJob, peer: Peer, index: number, tally: Tally)
     actorId: peer.actorId,
     method,
     input,
-    ...(keyPrefix === undefined ? {} : { key: `${keyPrefix}-${index}-${numberPlaceholder}` }),
+    ...(keys === 'arbitrary' ? { key: `${keyPrefix}-${index}-${numberPlaceholder}` } : {}),
+    ...(keys === 'numbered' ? { key: `${keyPrefix}-${index}:${numberPlaceholder}`, ack: Number(ackPlaceholder) } : {}),
   });
   const socket = await RawWebSocket.connect(job.target, peer.token);
   socket.onFailure = (reason) => tally.break(reason);
@@ -71,7 +75,8 @@ async function openClient(job: CallJob, peer: Peer, index: number, tally: Tally)
         if (text.startsWith('{"type":"rpc')) resolve(text);
       };
     });
-    socket.sendText(payload.replaceAll(numberPlaceholder, String(number).padStart(numberDigits, '0')));
+    const ack = number - job.pipelined;
+    socket.sendText(payload.replaceAll(numberPlaceholder, `${number}`).replaceAll(ackPlaceholder, `${ack}`));
     return within(replyMsMax, reply);
   }
 }

@@ -9,6 +9,8 @@
 /** Width of the running number in decimal digits. */
 export const numberDigits = 8;
 export const numberPlaceholder = '0'.repeat(numberDigits);
+/** Stands for the number of the last call whose answer is known for certain: so many before the running one as are in flight. */
+export const ackPlaceholder = '1'.repeat(numberDigits);
 
 const mask = Buffer.from([0x5a, 0xc3, 0x17, 0x8e]);
 const regionsPerCallInFlight = 4;
@@ -18,7 +20,9 @@ export class FrameRing {
   readonly #frameBytes: number;
   readonly #regions: number;
   /** Where each changing digit lies in a frame, most significant first, and the mask over it. One list per number. */
-  readonly #numbers: readonly { readonly at: number; readonly masks: readonly number[] }[];
+  readonly #numbers: readonly Place[];
+  readonly #acks: readonly Place[];
+  readonly #inFlight: number;
   #nextRegion = 0;
   #from = 0;
 
@@ -30,10 +34,10 @@ export class FrameRing {
     this.#regions = Math.max(1, inFlight) * regionsPerCallInFlight;
     this.#bytes = Buffer.alloc(frame.length * this.#regions);
     for (let region = 0; region < this.#regions; region += 1) frame.copy(this.#bytes, region * frame.length);
-    this.#numbers = placesOf(payload).map((at) => ({
-      at: headerBytes + at,
-      masks: Array.from({ length: numberDigits }, (_, digit) => mask[(at + digit) & 3]!),
-    }));
+    this.#inFlight = inFlight;
+    this.#numbers = placesOf(payload, numberPlaceholder, headerBytes);
+    this.#acks = placesOf(payload, ackPlaceholder, headerBytes);
+    if (this.#numbers.length === 0) throw new Error(`the payload holds no ${numberPlaceholder}: ${payload}`);
   }
 
   get frameBytes(): number {
@@ -49,15 +53,18 @@ export class FrameRing {
   /** Adds the frame with this number to the batch. */
   add(number: number): void {
     const start = this.#nextRegion * this.#frameBytes;
-    for (const { at, masks } of this.#numbers) {
-      let rest = number;
-      for (let digit = numberDigits - 1; digit >= 0; digit -= 1) {
-        const tens = Math.floor(rest / 10);
-        this.#bytes[start + at + digit] = (48 + rest - tens * 10) ^ masks[digit]!;
-        rest = tens;
-      }
-    }
+    for (const place of this.#numbers) this.#write(number, start, place);
+    for (const place of this.#acks) this.#write(number - this.#inFlight, start, place);
     this.#nextRegion += 1;
+  }
+
+  #write(number: number, start: number, { at, masks }: Place): void {
+    let rest = number;
+    for (let digit = numberDigits - 1; digit >= 0; digit -= 1) {
+      const tens = Math.floor(rest / 10);
+      this.#bytes[start + at + digit] = (48 + rest - tens * 10) ^ masks[digit]!;
+      rest = tens;
+    }
   }
 
   /** The batch as bytes to write. */
@@ -81,12 +88,18 @@ export function clientFrame(head: number, payload: Buffer): Buffer {
   return Buffer.concat([header, mask, masked]);
 }
 
-function placesOf(payload: string): number[] {
+/** Where digits change, and the mask over each. */
+interface Place {
+  readonly at: number;
+  readonly masks: readonly number[];
+}
+
+function placesOf(payload: string, placeholder: string, headerBytes: number): Place[] {
   const bytes = Buffer.from(payload);
-  const places: number[] = [];
-  for (let at = bytes.indexOf(numberPlaceholder); at >= 0; at = bytes.indexOf(numberPlaceholder, at + numberDigits)) {
-    places.push(at);
+  const places: Place[] = [];
+  for (let at = bytes.indexOf(placeholder); at >= 0; at = bytes.indexOf(placeholder, at + numberDigits)) {
+    const masks = Array.from({ length: numberDigits }, (_, digit) => mask[(at + digit) & 3]!);
+    places.push({ at: headerBytes + at, masks });
   }
-  if (places.length === 0) throw new Error(`the payload holds no ${numberPlaceholder}: ${payload}`);
   return places;
 }

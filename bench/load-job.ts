@@ -8,6 +8,9 @@ export interface Peer {
   readonly actorId: string;
 }
 
+/** Calls without a key, each with a key of its own, or numbered by their client as the shipped one does. */
+export type Keys = 'none' | 'arbitrary' | 'numbered';
+
 export interface CallJob {
   readonly kind: 'calls';
   readonly target: Target;
@@ -18,8 +21,9 @@ export interface CallJob {
   readonly actor: string;
   readonly method: string;
   readonly input: unknown;
-  /** Give each call a key of its own; the text tells runs apart. */
-  readonly keyPrefix: string | undefined;
+  readonly keys: Keys;
+  /** The start of every key: tells runs apart. */
+  readonly keyPrefix: string;
   /** By how much each call raises the number that the method returns: then no call may be lost or doubled. */
   readonly counts: number | undefined;
   readonly window: Window;

@@ -1,7 +1,7 @@
 /**
  * Says where the time goes: Fermata under load, with V8's profiler in every thread.
  *
- *     node bench/profile.ts [--connections 50] [--pipelined 16] [--seconds 5] [--actor counter] [--tenants 1] [--keyed] [--top 25]
+ *     node bench/profile.ts [--connections 50] [--pipelined 16] [--seconds 5] [--actor counter] [--tenants 1] [--keys none|arbitrary|numbered] [--top 25]
  *
  * Prints processor time per thread from /proc, then each thread's functions by self time, both of the measured window.
  * Profiling slows the server down: the shares count here, not the throughput.
@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { callJob } from './call-job.ts';
 import { makeFolder, removeFolder } from './children.ts';
 import { readProfile, type ThreadProfile } from './cpu-profile.ts';
-import type { LoadResult } from './load-job.ts';
+import type { Keys, LoadResult } from './load-job.ts';
 import { runLoad } from './load-process.ts';
 import { Servers } from './servers.ts';
 
@@ -24,7 +24,7 @@ const { values: flags } = parseArgs({
     seconds: { type: 'string', default: '5' },
     actor: { type: 'string', default: 'counter' },
     tenants: { type: 'string', default: '1' },
-    keyed: { type: 'boolean', default: false },
+    keys: { type: 'string', default: 'none' },
     top: { type: 'string', default: '25' },
     'data-root': { type: 'string', default: join(import.meta.dirname, '../data') },
   },
@@ -53,7 +53,7 @@ async function underLoad(): Promise<LoadResult> {
         connections: Number(flags.connections),
         pipelined: Number(flags.pipelined),
         tenants: Number(flags.tenants),
-        keyed: flags.keyed,
+        keys: flags.keys as Keys,
         ...callOf(flags.actor),
       },
       { warmUpMs: 1500, measureMs: Number(flags.seconds) * 1000 },

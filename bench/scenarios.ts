@@ -27,7 +27,7 @@ export type Scenario = { readonly name: string; readonly about: string } & (
   | { readonly kind: 'fan-out'; readonly variants: readonly FanOutVariant[] }
 );
 
-const add = { actor: 'counter', method: 'add', input: { amount: 2 }, counts: 2, tenants: 1, keyed: false };
+const add = { actor: 'counter', method: 'add', input: { amount: 2 }, counts: 2, tenants: 1, keys: 'none' } as const;
 const push = { ...add, actor: 'list', method: 'push', input: { text: 'hello there' }, counts: undefined };
 const set = { ...add, actor: 'map', method: 'set', input: { number: numberPlaceholder }, counts: undefined };
 
@@ -64,7 +64,8 @@ export const scenarios: readonly Scenario[] = [
       busy.naive,
       { ...busy.durable, name: 'process', actor: 'counterProcess' },
       { ...busy.durable, name: 'memory', actor: 'counterMemory' },
-      { ...busy.durable, name: 'durable, keyed', keyed: true },
+      { ...busy.durable, name: 'durable, numbered', keys: 'numbered' },
+      { ...busy.durable, name: 'durable, keyed', keys: 'arbitrary' },
       { ...busy.durable, name: 'durable, 16 tenants', tenants: 16 },
     ],
   },
