@@ -91,7 +91,7 @@ export class Outlet {
       case 'E':
         return this.fail(a, JSON.parse(body) as ErrorBody);
       case 'M':
-        return this.#message(this.#connections.get(a), b === 1, body);
+        return this.#message(this.#connections.get(a), body);
       case 'T':
         return this.#several(body);
       case 'S':
@@ -110,16 +110,15 @@ export class Outlet {
     this.#intake.answered(entry.session);
   }
 
-  #message(connection: Connection | undefined, additionsOnly: boolean, text: string): void {
-    if (connection === undefined || (additionsOnly && !connection.additions)) return;
-    this.queue(connection, text);
+  #message(connection: Connection | undefined, text: string): void {
+    if (connection !== undefined) this.queue(connection, text);
   }
 
   #several(body: string): void {
     const end = body.indexOf(';');
     const text = body.slice(end + 1);
     for (const session of body.slice(0, end).split(','))
-      this.#message(this.#connections.get(Number(session)), false, text);
+      this.#message(this.#connections.get(Number(session)), text);
   }
 
   #join(topic: string, connection: Connection | undefined): void {

@@ -127,7 +127,7 @@ export function decodeInbound(frame: string): Inbound[] {
  * Outbound operations, one letter each, with what a, b and c mean:
  * - `K` call a ended ok: b = 1 when durable, c = sequence number of the state (reads only), body = result JSON or empty
  * - `E` call a ended otherwise: body = ErrorBody JSON
- * - `M` message for session a; b = 1: for clients with the additions only; body = wire text
+ * - `M` message for session a; body = wire text
  * - `T` wire text for several sessions: body = their numbers, joined by commas, `;`, text
  * - `S` session a joins topic b · `U` session a leaves topic b
  * - `P` wire text for every session of topic a

@@ -24,7 +24,7 @@ describe.each([
       out.add('P', 9, 0, 0, say(0));
       for (const session of sessions) out.add('S', session, 9, 0, '');
       out.add('P', 9, 0, 0, say(2));
-      for (const session of sessions) out.add('M', session, 1, 0, say(3));
+      for (const session of sessions) out.add('M', session, 0, 0, say(3));
       out.add('P', 9, 0, 0, say(4));
       out.add('P', 9, 0, 0, say(5));
       for (const call of calls) out.add('K', call, 1, 0, '6');
@@ -51,17 +51,6 @@ describe('the outlet', () => {
     rig.shards.emit(0, (out) => out.add('P', 1, 0, 0, '{"type":"right"}'));
     await client.next('right');
     expect(client.messages.some(({ type }) => type === 'wrong')).toBe(false);
-  });
-
-  it('hides messages of the additions from base clients', async () => {
-    const rig = await startRig();
-    const client = await connect(rig, { token: token() });
-    rig.shards.emit(0, (out) => {
-      out.add('M', 1, 1, 0, '{"type":"error"}');
-      out.add('M', 1, 0, 0, '{"type":"event"}');
-    });
-    await client.next('event');
-    expect(client.messages.map(({ type }) => type)).toEqual(['welcome', 'event']);
   });
 
   it('takes records about sessions, calls and topics that are gone', async () => {

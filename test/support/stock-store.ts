@@ -33,7 +33,7 @@ export class StockStore {
 
   apply(patches: readonly PatchOp[]): void {
     if (this.#state === undefined) return;
-    let next = this.#state;
+    let next: unknown = this.#state;
     for (const patch of patches) {
       const problem = problemOf(next, patch);
       if (problem !== undefined) {
@@ -71,7 +71,7 @@ function problemOf(state: unknown, { op, path }: PatchOp): string | undefined {
     .slice(1)
     .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
   const last = parts.pop()!;
-  let parent = state;
+  let parent: unknown = state;
   for (const part of parts) {
     if (typeof parent !== 'object' || parent === null || !Object.hasOwn(parent, part)) return 'the path leads nowhere';
     parent = (parent as Record<string, unknown>)[part];

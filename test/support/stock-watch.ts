@@ -90,7 +90,8 @@ export class StockWatch {
 
   #resultProblem(frame: Frame): string | undefined {
     const { error } = frame;
-    if (error !== undefined && (typeof error !== 'string' || error === '')) return 'error must be text that says something';
+    if (error !== undefined && (typeof error !== 'string' || error === ''))
+      return 'error must be text that says something';
     if (error !== undefined && Object.hasOwn(frame, 'result')) return 'a result and an error';
     const key = idOf(frame['id']);
     const due = this.#due.get(key) ?? 0;
@@ -115,7 +116,8 @@ function patchesProblem(patches: unknown): string | undefined {
   if (!Array.isArray(patches) || patches.length === 0) return 'patches must be a list that is not empty';
   for (const patch of patches as Frame[]) {
     const { op, path } = patch;
-    if (op !== 'add' && op !== 'replace' && op !== 'remove') return `the operation ${String(op)} is not of the base set`;
+    if (op !== 'add' && op !== 'replace' && op !== 'remove')
+      return `the operation ${String(op)} is not of the base set`;
     if (typeof path !== 'string') return 'path must be text';
     const fields = op === 'remove' ? 'op,path' : 'op,path,value';
     if (Object.keys(patch).sort().join() !== fields) return `${op} must have the fields ${fields}`;
