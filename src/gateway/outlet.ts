@@ -117,8 +117,7 @@ export class Outlet {
   #several(body: string): void {
     const end = body.indexOf(';');
     const text = body.slice(end + 1);
-    for (const session of body.slice(0, end).split(','))
-      this.#message(this.#connections.get(Number(session)), text);
+    for (const session of body.slice(0, end).split(',')) this.#message(this.#connections.get(Number(session)), text);
   }
 
   #join(topic: string, connection: Connection | undefined): void {

@@ -69,6 +69,9 @@ export const defaultLimits = {
   /** Turns and bytes of patches that an actor with subscribers keeps, so that a client can resume; past them it gets a snapshot. */
   historyTurnsMax: 1000,
   historyBytesMax: 1024 * 1024,
+  /** Outcomes of one client's numbered calls at one actor that it has not acknowledged, and their bytes; past them its calls are REJECTED as QUOTA. */
+  unacknowledgedCallsMax: 2048,
+  unacknowledgedBytesMax: 16 * 1024 * 1024,
   /** Verified HTTP tokens that one gateway remembers, each until it expires. */
   httpPrincipalsMax: 1000,
 };
@@ -136,6 +139,12 @@ export function checkLimits(limits: Limits): Limits {
     'batchTurnsMax',
     'outcomesInMemoryMax',
     'an outcome must stay in memory until it is committed',
+  );
+  needs(
+    limits.connectionCallsMax <= limits.unacknowledgedCallsMax,
+    'connectionCallsMax',
+    'unacknowledgedCallsMax',
+    'what is in flight cannot be acknowledged yet',
   );
   if (limits.socketIdleS < 8 || limits.socketIdleS > 960)
     throw new Error(`limit socketIdleS must be 8 to 960, not ${limits.socketIdleS}: uWebSockets takes no other`);

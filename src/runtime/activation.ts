@@ -84,7 +84,7 @@ export class Activation {
     this.head = actorHead(address.type, address.id);
     this.mailbox = mailbox;
     this.outcomes = new Outcomes(limits.outcomeMs, limits.outcomesInMemoryMax);
-    this.numbered = new NumberedClients(limits.outcomesInMemoryMax);
+    this.numbered = new NumberedClients(limits);
     this.audience = audience;
     this.patches = new History({ itemsMax: limits.historyTurnsMax, charsMax: limits.historyBytesMax });
     this.events = new History({ itemsMax: definition.historyEventsMax, charsMax: limits.historyBytesMax });

@@ -4,14 +4,22 @@
  * much as it has under way.
  *
  * A client that is new to this activation may have outcomes on disk: they are asked for once, when its first call comes,
- * and from then on memory alone knows what is new and what is a repeat. Clients that were silent for long are let go of and
- * asked for again.
+ * and from then on memory alone knows what is new and what is a repeat. When it is too much, clients that have nothing under
+ * way are let go of, and asked for again when they come back.
+ *
+ * A client that never says what it has could fill memory and disk: past a bound its calls are refused until it does.
  */
+import type { Limits } from '../protocol/limits.ts';
 import type { NumberedCalls, StoredOutcome } from '../storage/contract.ts';
 import type { Waiter } from './outcomes.ts';
 
 /** The client's calls above its mark, as they are on disk. */
 export type StoredCalls = Omit<NumberedCalls, 'client'> | undefined;
+
+/** Characters of outcomes held for one actor, while nothing is under way. */
+const charsMax = 4 * 1024 * 1024;
+
+export type NumberedBounds = Pick<Limits, 'outcomesInMemoryMax' | 'unacknowledgedCallsMax' | 'unacknowledgedBytesMax'>;
 
 type Known =
   | { readonly kind: 'running'; readonly waiters: Waiter[]; stored: StoredOutcome | undefined }
@@ -25,10 +33,20 @@ export class NumberedClient {
   #running = 0;
   #chars = 0;
   readonly #calls = new Map<number, Known>();
+  /** Characters of all clients of the actor. */
+  readonly #total: { chars: number };
+  readonly #bounds: NumberedBounds;
 
-  constructor(name: string, stored: Promise<StoredCalls> | undefined) {
+  constructor(
+    name: string,
+    stored: Promise<StoredCalls> | undefined,
+    total: { chars: number },
+    bounds: NumberedBounds,
+  ) {
     this.name = name;
     this.stored = stored;
+    this.#total = total;
+    this.#bounds = bounds;
     // A rejection is the turn's to handle, when it awaits; until then it must not count as unhandled.
     stored?.catch(() => undefined);
   }
@@ -39,6 +57,12 @@ export class NumberedClient {
 
   get chars(): number {
     return this.#chars;
+  }
+
+  /** It has not said for too long which outcomes it has. */
+  get isFull(): boolean {
+    const { unacknowledgedCallsMax, unacknowledgedBytesMax } = this.#bounds;
+    return this.#calls.size >= unacknowledgedCallsMax || this.#chars >= unacknowledgedBytesMax;
   }
 
   /** Nothing of it is under way. */
@@ -100,12 +124,17 @@ export class NumberedClient {
 
   #keep(n: number, outcome: StoredOutcome): void {
     this.#calls.set(n, { kind: 'ended', outcome });
-    this.#chars += charsOf(outcome);
+    this.#count(charsOf(outcome));
   }
 
   #drop(n: number, outcome: StoredOutcome): void {
     this.#calls.delete(n);
-    this.#chars -= charsOf(outcome);
+    this.#count(-charsOf(outcome));
+  }
+
+  #count(chars: number): void {
+    this.#chars += chars;
+    this.#total.chars += chars;
   }
 }
 
@@ -113,17 +142,18 @@ export class NumberedClients {
   /** No client that is unknown here has anything on disk. */
   complete = false;
   readonly #clients = new Map<string, NumberedClient>();
-  readonly #clientsMax: number;
+  readonly #bounds: NumberedBounds;
+  readonly #total = { chars: 0 };
 
-  constructor(clientsMax: number) {
-    this.#clientsMax = clientsMax;
+  constructor(bounds: NumberedBounds) {
+    this.#bounds = bounds;
   }
 
   /** `ask` looks on disk; it is called for a client that may have something there. */
   of(name: string, ask: () => Promise<StoredCalls>): NumberedClient {
     let client = this.#clients.get(name);
     if (client === undefined) {
-      client = new NumberedClient(name, this.complete ? undefined : ask());
+      client = new NumberedClient(name, this.complete ? undefined : ask(), this.#total, this.#bounds);
       this.#clients.set(name, client);
     }
     return client;
@@ -131,26 +161,33 @@ export class NumberedClients {
 
   /** The next call of this client asks the disk again. */
   forget(client: NumberedClient): void {
-    if (this.#clients.get(client.name) === client) this.#clients.delete(client.name);
+    if (this.#clients.get(client.name) !== client) return;
+    this.#clients.delete(client.name);
+    this.#total.chars -= client.chars;
   }
 
-  /** Lets go of clients, those that came first, when there are too many. Only after their outcomes were committed. */
+  /** Lets go of clients, those that came first, when there is too much. Only after their outcomes were committed. */
   trim(): void {
-    if (this.#clients.size <= this.#clientsMax) return;
-    for (const [name, client] of this.#clients) {
-      if (this.#clients.size <= this.#clientsMax) return;
+    if (!this.#isTooMuch) return;
+    for (const client of this.#clients.values()) {
       if (!client.idle) continue;
-      this.#clients.delete(name);
+      this.forget(client);
       this.complete = false;
+      if (!this.#isTooMuch) return;
     }
   }
 
+  get #isTooMuch(): boolean {
+    return this.#clients.size > this.#bounds.outcomesInMemoryMax || this.#total.chars > charsMax;
+  }
+
   get chars(): number {
-    let chars = 0;
-    for (const client of this.#clients.values()) chars += client.chars + 128;
-    return chars;
+    return this.#total.chars + this.#clients.size * clientChars;
   }
 }
+
+/** What a client takes beside its outcomes, roughly. */
+const clientChars = 128;
 
 function charsOf(outcome: StoredOutcome): number {
   return (outcome.kind === 'ok' ? outcome.result.length : outcome.error.message.length) + 64;

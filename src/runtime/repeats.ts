@@ -40,11 +40,17 @@ export class Repeats {
     return { client, n: parsed.n };
   }
 
-  /** True when it was dealt with. @throws AppError KEY_REUSED for a call that its client gave up, OVERLOADED */
+  /**
+   * True when it was dealt with.
+   * @throws AppError KEY_REUSED for a call that its client gave up; OVERLOADED, QUOTA when too much waits
+   */
   isKnown(activation: Activation, { client, n }: Numbered, waiter: Waiter): boolean {
     if (n <= client.ack) throw givenUp;
     const known = client.get(n);
-    if (known === undefined) return false;
+    if (known === undefined) {
+      if (client.isFull) throw unacknowledged;
+      return false;
+    }
     if (known.kind === 'running') this.#wait(known.waiters, waiter);
     else this.#parts.answers.again(activation, waiter, known.outcome);
     return true;
@@ -72,5 +78,9 @@ export class Repeats {
     waiters.push(waiter);
   }
 }
+
+const unacknowledged = new AppError('QUOTA', 'Too many outcomes wait for the client to acknowledge them: raise "ack"', {
+  retryAfterMs: 100,
+});
 
 export const givenUp = new AppError('KEY_REUSED', 'The client has said that this call had ended; it is not run again');

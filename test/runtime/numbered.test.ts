@@ -95,4 +95,14 @@ describe('calls that their client numbers', () => {
     for (let at = 1; at <= 5; at += 1) expect(await add(session, 1, nth(1, 0, `client-${at}x`))).toEqual(ok(at));
     expect(await rig.call(session, 'counter', 'c1', 'get')).toEqual(ok(5));
   });
+
+  it('are refused while their client never says what it has', async () => {
+    rig = new Rig(app);
+    const session = rig.session();
+    await Promise.all(Array.from({ length: 1024 }, (_, at) => add(session, 1, nth(at + 1))));
+    await Promise.all(Array.from({ length: 1024 }, (_, at) => add(session, 1, nth(at + 1025))));
+    expect(await add(session, 1, nth(3000))).toEqual(refused('QUOTA'));
+    expect(await add(session, 1, nth(2048))).toEqual(ok(2048));
+    expect(await add(session, 1, nth(3000, 2000))).toEqual(ok(2049));
+  });
 });
