@@ -84,6 +84,8 @@ export function socketBehavior(options: SocketOptions): WebSocketBehavior<Socket
   }
 
   function follow(connection: Connection, frame: WholeFrame, chars: number): void {
+    // For base clients these do not exist, as any other unknown type.
+    if (!connection.additions && additionKinds.has(frame.kind)) return;
     switch (frame.kind) {
       case 'rpc':
         return call(connection, frame, chars);
@@ -107,8 +109,6 @@ export function socketBehavior(options: SocketOptions): WebSocketBehavior<Socket
 
   /** The client comes back for the session that it had before. What it sends until that is settled is held, in order. */
   function resume(connection: Connection, resumeToken: string): void {
-    // For base clients there is no such frame.
-    if (!connection.additions) return;
     if (connection.frames > 1) return connection.sendRefusal({ type: 'hello' }, lateHello);
     const waits = sessions.resume(connection, resumeToken, () => {
       const frames = connection.held?.values() ?? [];
@@ -155,6 +155,8 @@ export function socketBehavior(options: SocketOptions): WebSocketBehavior<Socket
     }
   }
 }
+
+const additionKinds: ReadonlySet<ClientFrame['kind']> = new Set(['hello', 'auth', 'ping']);
 
 function connectionOf(ws: WebSocket<SocketData>): Connection | undefined {
   return ws.getUserData().connection;

@@ -46,6 +46,15 @@ export function changeOf(
   return { patchText: needed ? JSON.stringify(finished.patches) : '', chars };
 }
 
+/**
+ * The patches for clients of the base set. The stock one takes the path `/`, which names the key '', for the whole state:
+ * where it occurs, the whole state is what it gets.
+ */
+export function stockPatches(activation: Activation, patchText: string): string {
+  if (!patchText.includes('"path":"/"')) return patchText;
+  return `[{"op":"replace","path":"","value":${activation.text()}}]`;
+}
+
 /** The result as JSON text, '' for undefined. @throws AppError INTERNAL when JSON cannot hold it or it is too large */
 export function resultText(method: string, result: unknown, bounds: StateBounds): string {
   if (result === undefined) return '';

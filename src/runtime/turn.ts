@@ -19,7 +19,7 @@ import { runMiddleware, validateInput } from './admission.ts';
 import type { Answers } from './answers.ts';
 import type { Batch } from './batch.ts';
 import type { Lanes } from './audience.ts';
-import { changeOf, resultText, type StateBounds } from './change.ts';
+import { changeOf, resultText, stockPatches, type StateBounds } from './change.ts';
 import { type Surroundings, TurnContext } from './context.ts';
 import { faultOf, internalError } from './faults.ts';
 import type { Outputs } from './outputs.ts';
@@ -164,7 +164,9 @@ export class Turns {
       if (watched) {
         patches.add({ seq, text: change.patchText });
         publish(exit, audience.lanes.state, (full) =>
-          statePatch(head, change.patchText, full ? { epoch, seq } : undefined),
+          full
+            ? statePatch(head, change.patchText, { epoch, seq })
+            : statePatch(head, stockPatches(activation, change.patchText), undefined),
         );
       } else patches.begin(seq);
     }

@@ -37,11 +37,12 @@ describe('an addition', () => {
     ]);
   });
 
-  it('hello is unknown to base clients, and ignored', async () => {
+  it('hello, auth and ping are unknown to base clients, and ignored', async () => {
     const client = await connect(await startRig(), { token: token() });
     client.send({ type: 'hello', resumeToken: 'x' });
+    client.send({ type: 'auth', token: 'x.y.z' });
     client.send({ type: 'ping' });
-    await client.next('pong');
-    expect(client.messages.map(({ type }) => type)).toEqual(['welcome', 'pong']);
+    await client.rpc('echo');
+    expect(client.messages.map(({ type }) => type)).toEqual(['welcome', 'rpc:result']);
   });
 });

@@ -147,7 +147,7 @@ describe('a good token', () => {
     renewed.send({ type: 'auth', token: token(claims({ exp: nowS + 80_000 })) });
     expect(await renewed.next('auth:ok')).toEqual({ type: 'auth:ok' });
     for (const more of [{ tenant: 'other' }, { sub: 'user-2' }]) {
-      const client = await connect(rig, { token: token() });
+      const client = await connect(rig, { token: token(), protocols: ['fermata.v1'] });
       client.send({ type: 'auth', token: token(claims(more)) });
       expect(await client.closed).toBe(4403);
     }

@@ -76,7 +76,7 @@ export class FakeShards implements GatewayLink {
         const [, session, type, id, stream] = envelope;
         if (type === 'nobody') {
           const error = new AppError('UNKNOWN_ACTOR', `Unknown actor: ${type}`).toBody();
-          out.add('M', session, 1, 0, subscriptionRefusal(`${stream}:sub`, type, id, error));
+          out.add('M', session, 0, 0, subscriptionRefusal(`${stream}:sub`, type, id, error));
           return;
         }
         if (stream === 'state')

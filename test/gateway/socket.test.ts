@@ -199,8 +199,7 @@ describe('a subscription', () => {
     await until(() => rig.shards.ops(inboundOp.unsubscribe).length === 1);
     await client.rpc('echo');
     rig.shards.emit(0, (out) => out.add('P', 5, 0, 0, '{"type":"state:patch","n":2}'));
-    client.send({ type: 'ping' });
-    await client.next('pong');
+    await client.rpc('echo');
     expect(client.messages.some((message) => message['n'] === 2)).toBe(false);
     expect(rig.shards.ops(inboundOp.subscribe)).toEqual([[3, 1, 'counter', 'c1', 'state']]);
   });
@@ -209,14 +208,13 @@ describe('a subscription', () => {
     const rig = await startRig();
     const base = await connect(rig, { token: token() });
     const full = await connect(rig, additions);
+    // Names that no actor can have are known here; those that no app has, to the shard, which answers as it should.
     for (const client of [base, full]) {
       client.send({ type: 'event:sub', actor: '../x', actorId: 'r1' });
-      client.send({ type: 'event:sub', actor: 'nobody', actorId: 'r1' });
-      client.send({ type: 'ping' });
-      await client.next('pong');
+      if (client === full) client.send({ type: 'event:sub', actor: 'nobody', actorId: 'r1' });
       await client.rpc('echo');
     }
-    expect(base.messages.map(({ type }) => type)).toEqual(['welcome', 'pong', 'rpc:result']);
+    expect(base.messages.map(({ type }) => type)).toEqual(['welcome', 'rpc:result']);
     const refusals = full.messages.filter(({ type }) => type === 'error');
     expect(refusals).toEqual([
       {
