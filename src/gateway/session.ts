@@ -35,6 +35,8 @@ export class Session {
   seenMs: number;
   /** What brings a client back to it. A secret; '' for those that cannot come back. Owned by `Sessions`. */
   resumeToken = '';
+  /** The token before it, as long as the client may not know the new one; '' after that. */
+  formerToken = '';
   /** Calls in flight, of all its connections. */
   calls = 0;
   /** No new calls will come. */

@@ -9,8 +9,8 @@
  * Only clients with the additions can come back; the session of a base client ends with its connection. Shards hear of a
  * lost connection (`detach`) and of the end, and nothing of the way back: the client subscribes anew.
  *
- * Invariants: a session has at most one connection · a resume token works once, for the tenant and user that it was given
- * to, and is never logged · a session that was told to a shard ends there, or is another gateway's.
+ * Invariants: a session has at most one connection · a resume token works for the tenant and user that it was given to,
+ * until its successor is known to have arrived, and is never logged · a session that was told to a shard ends there, or is another gateway's.
  */
 import type { Clock } from '../host/clock.ts';
 import type { Phase } from '../host/phase.ts';
@@ -88,19 +88,26 @@ export class Sessions {
     const session = this.#find(claimant);
     // A token of another session, or the one that this connection got a moment ago.
     if (session !== undefined && session !== connection.session) {
-      this.#attach(session, connection);
+      this.#attach(session, connection, token);
       return false;
     }
     const asked =
       session === undefined &&
       this.#handover.ask(claimant, (handed) => {
         const adopted = handed === undefined ? undefined : this.#adopt(handed);
-        if (connection.open && adopted?.ended === false) this.#attach(adopted, connection);
+        if (connection.open && adopted?.ended === false) this.#attach(adopted, connection, token);
         else this.#welcome(connection, false);
         onSettled();
       });
     if (!asked) this.#welcome(connection, false);
     return asked;
+  }
+
+  /** The client has gone on after its `welcome`: it knows the token that was in it. */
+  proven({ session }: Connection): void {
+    if (session.formerToken === '') return;
+    this.#byToken.delete(session.formerToken);
+    session.formerToken = '';
   }
 
   /** The connection's socket is gone, with this close code. */
@@ -174,7 +181,7 @@ export class Sessions {
   }
 
   /** From its own new session, which no shard has heard of, to the one that its client had before. */
-  #attach(session: Session, connection: Connection): void {
+  #attach(session: Session, connection: Connection, token: string): void {
     const { connections, intake, clock } = this.#options;
     const older = connections.get(session.number);
     if (older !== undefined) {
@@ -188,14 +195,20 @@ export class Sessions {
     this.#records.vanished(fresh);
     connection.session = session;
     connections.set(session.number, connection);
-    // The client knows the new token already, from its first `welcome`.
-    this.#byToken.delete(session.resumeToken);
+    this.#forgetTokens(session);
     session.resumeToken = fresh.resumeToken;
-    this.#byToken.set(session.resumeToken, session);
+    // Should the second `welcome` be lost, the client will come with the token that it had.
+    session.formerToken = token;
+    for (const valid of [session.resumeToken, token]) this.#byToken.set(valid, session);
     session.seenMs = clock.now();
     this.#records.active(session);
     this.#welcome(connection, true);
     older?.end(closeCodes.normal, 'resumed elsewhere');
+  }
+
+  #forgetTokens({ resumeToken, formerToken }: Session): void {
+    this.#byToken.delete(resumeToken);
+    this.#byToken.delete(formerToken);
   }
 
   get #stopping(): boolean {
@@ -219,7 +232,7 @@ export class Sessions {
 
   #end(session: Session, reason: 'closed' | 'expired' | 'shutdown'): void {
     this.#detached.delete(session);
-    this.#byToken.delete(session.resumeToken);
+    this.#forgetTokens(session);
     this.#options.intake.endSession(session);
     this.#records.ended(session, reason);
   }
@@ -233,7 +246,7 @@ export class Sessions {
     const older = connections.get(session.number);
     if (older !== undefined) this.#loosen(older);
     this.#detached.delete(session);
-    this.#byToken.delete(session.resumeToken);
+    this.#forgetTokens(session);
     this.#records.handedOver(session);
     intake.releaseSession(session);
     older?.end(closeCodes.normal, 'resumed elsewhere');

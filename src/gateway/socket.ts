@@ -34,6 +34,7 @@ type Subscription = Extract<ClientFrame, { kind: 'subscription' }>;
 
 export function socketBehavior(options: SocketOptions): WebSocketBehavior<SocketData> {
   const { sessions, intake, outlet, phase, limits, clock } = options;
+  const isLimited = limits.messagesPerSecond > 0;
   return {
     upgrade: options.upgrade,
     // uWebSockets drops the line on larger messages without a close frame (1006). Up to twice the bound we still read
@@ -76,8 +77,9 @@ export function socketBehavior(options: SocketOptions): WebSocketBehavior<Socket
 
   function handle(connection: Connection, frame: ClientFrame, chars: number): void {
     connection.frames += 1;
+    if (connection.frames === 2) sessions.proven(connection);
     if (frame.kind === 'broken') return breakOff(connection, frame.message);
-    const retryAfterMs = connection.throttle(clock.monotonic());
+    const retryAfterMs = isLimited ? connection.throttle(clock.monotonic()) : 0;
     if (retryAfterMs > 0) return refuse(connection, frame, rateLimited(retryAfterMs));
     if (connection.held === undefined) return follow(connection, frame, chars);
     if (!connection.held.add(frame, chars)) breakOff(connection, 'Too much was sent before the answer to hello');

@@ -36,7 +36,7 @@ const backslash = 0x5c;
 
 function isDeeperThan(text: string, depthMax: number): boolean {
   // Each level costs two characters to open and close; what never closes is no JSON and fails in the parser.
-  if (text.length <= depthMax * 2) return false;
+  if (text.length <= depthMax * 2 || !opensMoreThan(text, depthMax)) return false;
   let depth = 0;
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
@@ -45,6 +45,18 @@ function isDeeperThan(text: string, depthMax: number): boolean {
       depth += 1;
       if (depth > depthMax) return true;
     } else if (isClosing(code)) depth -= 1;
+  }
+  return false;
+}
+
+/** Without a look at what is inside strings: finding a letter is much faster than walking over all of them. */
+function opensMoreThan(text: string, times: number): boolean {
+  let found = 0;
+  for (const opening of ['{', '[']) {
+    for (let at = text.indexOf(opening); at >= 0; at = text.indexOf(opening, at + 1)) {
+      found += 1;
+      if (found > times) return true;
+    }
   }
   return false;
 }

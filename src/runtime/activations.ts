@@ -199,19 +199,17 @@ export class Activations {
     if (items.length === 0) return;
     const successor = this.#open(predecessor.address);
     for (const item of items) {
-      if (item.kind !== 'call') successor.mailbox.push(item);
-      else successor.mailbox.push(this.#adopt(successor, predecessor, item));
+      successor.mailbox.push(item.kind === 'call' ? this.#adopt(successor, item) : item);
     }
   }
 
-  /** A call that waits, with those who wait for its end. */
-  #adopt(successor: Activation, predecessor: Activation, item: CallItem): CallItem {
-    if (item.key !== '') successor.outcomes.adopt(item.key, predecessor.outcomes);
+  /** A numbered call that waits has its place with the successor's client. */
+  #adopt(successor: Activation, item: CallItem): CallItem {
     if (item.numbered === undefined) return item;
     const { client, n } = item.numbered;
     const next = successor.numbered.of(client.name, () => this.#parts.keeper.numbered(successor.address, client.name));
     next.acknowledge(client.ack);
-    next.adopt(n, client);
+    next.enter();
     return { ...item, numbered: { client: next, n } };
   }
 

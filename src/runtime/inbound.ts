@@ -2,7 +2,7 @@
  * The way into a shard: frames of the gateways are taken apart, checked against the bounds, and dealt out to mailboxes.
  *
  *   frame ─▶ open, detach, end, present ─▶ sessions, audiences
- *         └▶ call, read, subscribe ─▶ a repeat? bounds? ─▶ mailbox of the actor, which is loaded if need be
+ *         └▶ call, read, subscribe ─▶ bounds? ─▶ mailbox of the actor, which is loaded if need be
  *
  * Invariant: every call that comes in here is answered exactly once, by its turn or by a refusal.
  */
@@ -102,23 +102,23 @@ export class Inbound {
     const [, , call, type, id, method, key, ack, deadlineMs, input] = envelope;
     try {
       const activation = this.#find(session, type, id, method);
-      const waiter = { session, call };
       const deadline = deadlineMs === 0 ? Number.POSITIVE_INFINITY : this.#parts.clock.monotonic() + deadlineMs;
       const item = { kind: 'call', session, call, method, input, deadlineMs: deadline } as const;
+      const { activations, repeats } = this.#parts;
       if (ack >= 0) {
-        const numbered = this.#parts.repeats.numbered(activation, key, ack);
-        if (this.#parts.repeats.isKnown(activation, numbered, waiter)) return;
+        const numbered = repeats.place(activation, key, ack);
         this.#admit(activation, session);
-        numbered.client.start(numbered.n);
-        this.#parts.activations.push(activation, { ...item, key: '', args: '', lookup: undefined, numbered });
-        return;
+        numbered.client.enter();
+        activations.push(activation, { ...item, key: '', args: '', lookup: undefined, numbered });
+      } else if (key === '') {
+        this.#admit(activation, session);
+        activations.push(activation, { ...item, key, args: '', lookup: undefined, numbered: undefined });
+      } else {
+        this.#admit(activation, session);
+        const lookup = repeats.lookUp(activation, key);
+        const args = argsFingerprint(method, input);
+        activations.push(activation, { ...item, key, args, lookup, numbered: undefined });
       }
-      const args = key === '' ? '' : argsFingerprint(method, input);
-      if (key !== '' && this.#parts.repeats.isKnownKey(activation, key, args, waiter)) return;
-      this.#admit(activation, session);
-      const lookup = key === '' ? undefined : this.#parts.repeats.lookUp(activation, key);
-      if (key !== '') activation.outcomes.start(key, args);
-      this.#parts.activations.push(activation, { ...item, key, args, lookup, numbered: undefined });
     } catch (error) {
       this.#parts.refusals.call({ session, call }, error);
     }

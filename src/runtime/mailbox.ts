@@ -5,19 +5,23 @@
  * deactivation) always fits, because its number is bounded elsewhere.
  */
 import type { Stream } from '../protocol/envelope.ts';
-import type { StoredOutcome } from '../storage/contract.ts';
 import type { StreamPosition } from '../protocol/messages.ts';
 import type { NumberedClient } from './numbered.ts';
+import type { EndedCall, Outcomes } from './outcomes.ts';
 import type { Session } from './sessions.ts';
 
 /** A question to the keeper whose answer is mostly there before the call's turn comes. */
 export class Lookup {
-  readonly promise: Promise<{ args: string; outcome: StoredOutcome } | undefined>;
+  readonly promise: Promise<EndedCall | undefined>;
   settled = false;
-  value: { args: string; outcome: StoredOutcome } | undefined;
+  value: EndedCall | undefined;
+  readonly #outcomes: Outcomes;
+  readonly #trims: number;
 
-  constructor(promise: Promise<{ args: string; outcome: StoredOutcome } | undefined>) {
+  constructor(promise: Promise<EndedCall | undefined>, outcomes: Outcomes) {
     this.promise = promise;
+    this.#outcomes = outcomes;
+    this.#trims = outcomes.trims;
     // A rejection is the turn's to handle, when it awaits; until then it must not count as unhandled.
     promise.then(
       (value) => {
@@ -26,6 +30,11 @@ export class Lookup {
       },
       () => undefined,
     );
+  }
+
+  /** Is everything that ended since it was asked in this memory? */
+  isCurrent(outcomes: Outcomes): boolean {
+    return outcomes === this.#outcomes && outcomes.trims === this.#trims;
   }
 }
 

@@ -11,7 +11,6 @@
  */
 import type { Limits } from '../protocol/limits.ts';
 import type { NumberedCalls, StoredOutcome } from '../storage/contract.ts';
-import type { Waiter } from './outcomes.ts';
 
 /** The client's calls above its mark, as they are on disk. */
 export type StoredCalls = Omit<NumberedCalls, 'client'> | undefined;
@@ -21,18 +20,14 @@ const charsMax = 4 * 1024 * 1024;
 
 export type NumberedBounds = Pick<Limits, 'outcomesInMemoryMax' | 'unacknowledgedCallsMax' | 'unacknowledgedBytesMax'>;
 
-type Known =
-  | { readonly kind: 'running'; readonly waiters: Waiter[]; stored: StoredOutcome | undefined }
-  | { readonly kind: 'ended'; readonly outcome: StoredOutcome };
-
 export class NumberedClient {
   readonly name: string;
   /** What is on disk, while nobody has looked at it yet. */
   stored: Promise<StoredCalls> | undefined;
   #ack = 0;
-  #running = 0;
+  #waiting = 0;
   #chars = 0;
-  readonly #calls = new Map<number, Known>();
+  readonly #calls = new Map<number, StoredOutcome>();
   /** Characters of all clients of the actor. */
   readonly #total: { chars: number };
   readonly #bounds: NumberedBounds;
@@ -62,68 +57,50 @@ export class NumberedClient {
   /** It has not said for too long which outcomes it has. */
   get isFull(): boolean {
     const { unacknowledgedCallsMax, unacknowledgedBytesMax } = this.#bounds;
-    return this.#calls.size >= unacknowledgedCallsMax || this.#chars >= unacknowledgedBytesMax;
+    return this.#calls.size + this.#waiting >= unacknowledgedCallsMax || this.#chars >= unacknowledgedBytesMax;
   }
 
-  /** Nothing of it is under way. */
+  /** No call of it waits or runs. */
   get idle(): boolean {
-    return this.#running === 0;
+    return this.#waiting === 0;
   }
 
   /** Forgets what the client has. */
   acknowledge(ack: number): void {
     if (ack <= this.#ack) return;
     this.#ack = ack;
-    for (const [n, known] of this.#calls) if (n <= ack && known.kind === 'ended') this.#drop(n, known.outcome);
+    for (const [n, outcome] of this.#calls) if (n <= ack) this.#drop(n, outcome);
   }
 
-  get(n: number): Known | undefined {
+  /** How its nth call ended; what is on disk counts once it was learned. */
+  get(n: number): StoredOutcome | undefined {
     return this.#calls.get(n);
   }
 
-  start(n: number): void {
-    this.#calls.set(n, { kind: 'running', waiters: [], stored: undefined });
-    this.#running += 1;
+  /** A call of it is in the mailbox. */
+  enter(): void {
+    this.#waiting += 1;
   }
 
-  /** Adds what was on disk. A call that waits for its turn finds its outcome there. */
+  /** A call of it was answered. */
+  leave(): void {
+    this.#waiting -= 1;
+  }
+
+  /** Adds what was on disk. */
   learn(stored: StoredCalls): void {
     this.stored = undefined;
     if (stored === undefined) return;
     this.acknowledge(stored.ack);
-    for (const { n, outcome } of stored.calls) {
-      const known = this.#calls.get(n);
-      if (known?.kind === 'running') known.stored = outcome;
-      else if (known === undefined && n > this.#ack) this.#keep(n, outcome);
-    }
+    for (const { n, outcome } of stored.calls) this.end(n, outcome);
   }
 
-  /** Ends a running call and returns those who waited for it. */
-  end(n: number, outcome: StoredOutcome): readonly Waiter[] {
-    const waiters = this.forget(n);
-    if (n > this.#ack) this.#keep(n, outcome);
-    return waiters;
-  }
-
-  /** A call that left no new outcome: returns those who waited. */
-  forget(n: number): readonly Waiter[] {
-    const running = this.#calls.get(n);
-    if (running?.kind !== 'running') return [];
-    this.#calls.delete(n);
-    this.#running -= 1;
-    return running.waiters;
-  }
-
-  /** Takes over a call that has not begun, with those who wait for it. */
-  adopt(n: number, from: NumberedClient): void {
-    const known = from.#calls.get(n);
-    if (known?.kind !== 'running' || this.#calls.has(n)) return;
-    this.#calls.set(n, known);
-    this.#running += 1;
+  end(n: number, outcome: StoredOutcome): void {
+    if (n > this.#ack && !this.#calls.has(n)) this.#keep(n, outcome);
   }
 
   #keep(n: number, outcome: StoredOutcome): void {
-    this.#calls.set(n, { kind: 'ended', outcome });
+    this.#calls.set(n, outcome);
     this.#count(charsOf(outcome));
   }
 

@@ -7,7 +7,7 @@ import type { Stream } from '../protocol/envelope.ts';
 import { subscriptionRefusal } from '../protocol/messages.ts';
 import type { ShardLink } from '../transport/contract.ts';
 import type { Activation } from './activation.ts';
-import { forget } from './answers.ts';
+import { release } from './answers.ts';
 import type { MailboxItem } from './mailbox.ts';
 import { Outputs } from './outputs.ts';
 import type { Waiter } from './outcomes.ts';
@@ -39,7 +39,8 @@ export class Refusals {
     else if (item.kind === 'subscribe') this.subscription(item.session, item.stream, type, id, error);
     else if (item.kind === 'disconnect') activation.audience.disconnect(item.session);
     else if (item.kind === 'call') {
-      for (const waiter of [item, ...forget(activation, item)]) this.call(waiter, error);
+      release(item);
+      this.call(item, error);
     }
   }
 

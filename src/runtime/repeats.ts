@@ -1,86 +1,93 @@
 /**
- * Is this call a repeat? Asked when it comes in, before the mailbox: a repeat of a call that runs waits for its end, a
- * repeat of one that ended gets the stored outcome, and a call that its client gave up is refused.
+ * Is this call a repeat? A call with a key takes its place in the mailbox like any other, so that its answer never
+ * overtakes what its client asked for before; when its turn comes, whatever stood before it has ended, and it is told the
+ * stored outcome or runs.
  *
- * What memory does not know may be on disk. The question to the keeper is put here and answered, mostly, before the call's
- * turn comes; the turn looks at the answer (`turn.ts`).
+ * What memory does not know may be on disk. The question to the keeper is put when the call comes in, and mostly answered
+ * before its turn.
  */
 import type { Clock } from '../host/clock.ts';
 import { parseNumberedKey } from '../protocol/address.ts';
 import { AppError } from '../protocol/errors.ts';
-import type { Keeper } from '../storage/contract.ts';
+import type { Keeper, StoredOutcome } from '../storage/contract.ts';
 import type { Activation } from './activation.ts';
-import { type Answers, keyReused } from './answers.ts';
-import { Lookup, type Numbered } from './mailbox.ts';
-import type { Waiter } from './outcomes.ts';
-
-export interface RepeatsParts {
-  readonly keeper: Keeper;
-  readonly clock: Clock;
-  readonly answers: Answers;
-  /** Repeats that may wait for one call. */
-  readonly waitersMax: number;
-}
+import { type CallItem, Lookup, type Numbered } from './mailbox.ts';
+import type { StoredCalls } from './numbered.ts';
+import type { EndedCall } from './outcomes.ts';
+import type { Step } from './turn.ts';
 
 export class Repeats {
-  readonly #parts: RepeatsParts;
+  readonly #keeper: Keeper;
+  readonly #clock: Clock;
 
-  constructor(parts: RepeatsParts) {
-    this.#parts = parts;
-  }
-
-  /** The call's place among its client's. @throws AppError MALFORMED, which a gateway would have said before */
-  numbered(activation: Activation, key: string, ack: number): Numbered {
-    const parsed = parseNumberedKey(key);
-    if (parsed === undefined) throw new AppError('MALFORMED', 'with ack, key must be "<client>:<n>"');
-    const client = activation.numbered.of(parsed.client, () =>
-      this.#parts.keeper.numbered(activation.address, parsed.client),
-    );
-    client.acknowledge(ack);
-    return { client, n: parsed.n };
+  constructor(keeper: Keeper, clock: Clock) {
+    this.#keeper = keeper;
+    this.#clock = clock;
   }
 
   /**
-   * True when it was dealt with.
-   * @throws AppError KEY_REUSED for a call that its client gave up; OVERLOADED, QUOTA when too much waits
+   * A numbered call's place among its client's.
+   * @throws AppError KEY_REUSED when its client has given it up, QUOTA when too much of it is unacknowledged,
+   *   MALFORMED, which a gateway would have said before
    */
-  isKnown(activation: Activation, { client, n }: Numbered, waiter: Waiter): boolean {
+  place(activation: Activation, key: string, ack: number): Numbered {
+    const parsed = parseNumberedKey(key);
+    if (parsed === undefined) throw new AppError('MALFORMED', 'with ack, key must be "<client>:<n>"');
+    const { client: name, n } = parsed;
+    const client = activation.numbered.of(name, () => this.#keeper.numbered(activation.address, name));
+    client.acknowledge(ack);
     if (n <= client.ack) throw givenUp;
-    const known = client.get(n);
-    if (known === undefined) {
-      if (client.isFull) throw unacknowledged;
-      return false;
+    if (client.isFull && client.get(n) === undefined) throw unacknowledged;
+    return { client, n };
+  }
+
+  /** Asks the keeper for the outcome of an arbitrary key, unless memory knows that there is none. */
+  lookUp({ outcomes, address, stored }: Activation, key: string): Lookup | undefined {
+    if (outcomes.complete || !stored) return undefined;
+    return new Lookup(this.#keeper.outcome(address, key), outcomes);
+  }
+
+  /** How the call ended before, if it did. @throws AppError KEY_REUSED, or what the keeper throws */
+  *find(activation: Activation, item: CallItem): Step<StoredOutcome | undefined> {
+    if (item.numbered !== undefined) return yield* this.#findNumbered(activation, item.numbered);
+    if (item.key === '') return undefined;
+    const ended = activation.outcomes.get(item.key, this.#clock.now()) ?? (yield* this.#onDisk(activation, item));
+    if (ended !== undefined && ended.args !== item.args) throw keyReused;
+    return ended?.outcome;
+  }
+
+  *#findNumbered(activation: Activation, { client, n }: Numbered): Step<StoredOutcome | undefined> {
+    if (client.stored !== undefined) {
+      try {
+        client.learn((yield client.stored) as StoredCalls);
+      } catch (error) {
+        // The next call asks again.
+        activation.numbered.forget(client);
+        throw error;
+      }
     }
-    if (known.kind === 'running') this.#wait(known.waiters, waiter);
-    else this.#parts.answers.again(activation, waiter, known.outcome);
-    return true;
+    if (n <= client.ack) throw givenUp;
+    return client.get(n);
   }
 
-  /** The same for an arbitrary key. @throws AppError KEY_REUSED with other arguments, OVERLOADED */
-  isKnownKey(activation: Activation, key: string, args: string, waiter: Waiter): boolean {
-    const known = activation.outcomes.get(key, this.#parts.clock.now());
-    if (known === undefined) return false;
-    if (known.args !== args) throw keyReused;
-    if (known.kind === 'running') this.#wait(known.waiters, waiter);
-    else this.#parts.answers.again(activation, waiter, known.outcome);
-    return true;
-  }
-
-  /** Asks the keeper for the outcome, unless memory knows that there is none. */
-  lookUp(activation: Activation, key: string): Lookup | undefined {
-    if (activation.outcomes.complete || !activation.stored) return undefined;
-    return new Lookup(this.#parts.keeper.outcome(activation.address, key));
-  }
-
-  #wait(waiters: Waiter[], waiter: Waiter): void {
-    if (waiters.length >= this.#parts.waitersMax)
-      throw new AppError('OVERLOADED', 'Too many repeats of one call wait for it', { retryAfterMs: 250 });
-    waiters.push(waiter);
+  *#onDisk(activation: Activation, { key, lookup }: CallItem): Step<EndedCall | undefined> {
+    const { outcomes, address, stored } = activation;
+    if (outcomes.complete || !stored) return undefined;
+    if (lookup?.isCurrent(outcomes) !== true) {
+      // It was asked before an outcome was let go of here, or of another activation: the answer may lack the newest.
+      return (yield this.#keeper.outcome(address, key)) as EndedCall | undefined;
+    }
+    return lookup.settled ? lookup.value : ((yield lookup.promise) as EndedCall | undefined);
   }
 }
+
+const keyReused = new AppError(
+  'KEY_REUSED',
+  'This key was used before with another method or input; a key stands for one call',
+);
+
+const givenUp = new AppError('KEY_REUSED', 'The client has said that this call had ended; it is not run again');
 
 const unacknowledged = new AppError('QUOTA', 'Too many outcomes wait for the client to acknowledge them: raise "ack"', {
   retryAfterMs: 100,
 });
-
-export const givenUp = new AppError('KEY_REUSED', 'The client has said that this call had ended; it is not run again');

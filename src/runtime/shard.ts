@@ -69,12 +69,14 @@ export class Shard {
       onLost: (lost) => this.#lost(lost),
       onAdopted: () => this.#dropWhere(() => true),
     });
+    const repeats = new Repeats(keeper, clock);
     const answers = new Answers({ batch: this.#batch, refusals: this.#refusals, clock, log });
     const turns = new Turns(
       {
         clock,
         log,
         keeper,
+        repeats,
         batch: this.#batch,
         refusals: this.#refusals,
         bounds: limits,
@@ -121,7 +123,7 @@ export class Shard {
       audiences: this.#audiences,
       sessions: this.#sessions,
       activations: this.#activations,
-      repeats: new Repeats({ keeper, clock, answers, waitersMax: limits.mailboxCallsMax }),
+      repeats,
       refusals: this.#refusals,
       onPresent: (gateway) => presence.note(gateway),
       schedule: () => this.#runner.schedule(),

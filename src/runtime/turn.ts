@@ -13,7 +13,7 @@ import type { AnyHandler, PendingEvent } from '../actor/definition.ts';
 import type { Address } from '../protocol/address.ts';
 import { AppError } from '../protocol/errors.ts';
 import { eventMessage, statePatch } from '../protocol/messages.ts';
-import type { Keeper, StoredOutcome } from '../storage/contract.ts';
+import type { Keeper } from '../storage/contract.ts';
 import { type Activation, refuseDead } from './activation.ts';
 import { runMiddleware, validateInput } from './admission.ts';
 import type { Answers } from './answers.ts';
@@ -23,11 +23,10 @@ import { changeOf, resultText, stockPatches, type StateBounds } from './change.t
 import { type Surroundings, TurnContext } from './context.ts';
 import { faultOf, internalError } from './faults.ts';
 import type { Outputs } from './outputs.ts';
-import type { CallItem, MailboxItem, Numbered } from './mailbox.ts';
+import type { CallItem, MailboxItem } from './mailbox.ts';
 import { keptEvent } from './missed.ts';
-import type { StoredCalls } from './numbered.ts';
 import type { Refusals } from './refusals.ts';
-import { givenUp } from './repeats.ts';
+import type { Repeats } from './repeats.ts';
 import { type Session, visitorOf } from './sessions.ts';
 import { type Draft, openDraft } from './state-engine.ts';
 import { Subscribing } from './subscribing.ts';
@@ -37,6 +36,7 @@ export type Step<T> = Generator<PromiseLike<unknown>, T, unknown>;
 
 export interface TurnParts extends Surroundings {
   readonly batch: Batch;
+  readonly repeats: Repeats;
   /** For what was missed before an actor came into memory. */
   readonly keeper: Keeper;
   /** For refusals: they say nothing about state, so they need not wait for a commit. */
@@ -96,13 +96,9 @@ export class Turns {
     let draft: Draft | undefined;
     let context: TurnContext | undefined;
     try {
-      if (item.lookup !== undefined) {
-        const stored = (item.lookup.settled ? item.lookup.value : yield item.lookup.promise) as Stored | undefined;
-        if (stored !== undefined) return this.#answers.repeat(activation, item, stored);
-      }
-      if (item.numbered !== undefined) {
-        const outcome = yield* this.#numberedOutcome(activation, item.numbered);
-        if (outcome !== undefined) return this.#answers.repeat(activation, item, { args: item.args, outcome });
+      if (item.key !== '' || item.numbered !== undefined) {
+        const outcome = yield* this.#parts.repeats.find(activation, item);
+        if (outcome !== undefined) return this.#answers.repeat(activation, item, outcome);
       }
       if (item.deadlineMs < Number.POSITIVE_INFINITY && this.#parts.clock.monotonic() > item.deadlineMs) {
         throw new AppError('DEADLINE', 'The deadline passed before the call started');
@@ -128,22 +124,6 @@ export class Turns {
       if (fault.kind === 'app') context?.abort(fault.error);
       this.#answers.fail(activation, item, fault, context !== undefined);
     }
-  }
-
-  /** How a numbered call ended before this activation, if it did. @throws AppError KEY_REUSED when its client gave it up */
-  *#numberedOutcome(activation: Activation, { client, n }: Numbered): Step<StoredOutcome | undefined> {
-    if (client.stored !== undefined) {
-      try {
-        client.learn((yield client.stored) as StoredCalls);
-      } catch (error) {
-        // The next call asks again.
-        activation.numbered.forget(client);
-        throw error;
-      }
-    }
-    if (n <= client.ack) throw givenUp;
-    const known = client.get(n);
-    return known?.kind === 'running' ? known.stored : undefined;
   }
 
   /** Makes a draft the state, and stages the change with its patches and events. From here on nothing waits or throws. */
@@ -264,11 +244,6 @@ export class Turns {
 }
 
 type HookName = 'onActivate' | 'onDeactivate' | 'onConnect' | 'onDisconnect';
-
-interface Stored {
-  readonly args: string;
-  readonly outcome: StoredOutcome;
-}
 
 const readOnly = new AppError('READ_ONLY', 'The store cannot be written now; nothing changed', { retryAfterMs: 1000 });
 

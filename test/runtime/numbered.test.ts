@@ -45,6 +45,9 @@ describe('calls that their client numbers', () => {
       add(again, 4, nth(3)),
     ]);
     expect(answers).toEqual([ok(3), failed, ok(7), ok(7)]);
+    // What was found on disk once is found again.
+    expect(await add(again, 3, nth(1))).toEqual(ok(3));
+    expect(await rig.call(again, 'counter', 'c1', 'get')).toEqual(ok(7));
   });
 
   it('are not run when the client has said that they ended, in memory and after a restart', async () => {
@@ -57,6 +60,25 @@ describe('calls that their client numbers', () => {
     rig = new Rig(app, { dataDir: rig.dataDir });
     expect(await add(rig.session(), 100, nth(2))).toEqual(refused('KEY_REUSED'));
     expect(await add(rig.session(), 100, nth(5))).toEqual(ok(4));
+  });
+
+  it('are answered in their place: a repeat does not overtake the patches that its client asked for before', async () => {
+    rig = new Rig(app);
+    const session = rig.session();
+    rig.subscribe(session, 'counter', 'c1', 'state');
+    await add(session, 1, nth(1));
+    const { epoch, seq } = rig.framesOf(session).at(-1) as { epoch: string; seq: number };
+    closeGate();
+    const slow = rig.call(session, 'counter', 'c1', 'slow', undefined, nth(2, 1));
+    rig.detach(session);
+    const before = rig.seen.length;
+    rig.subscribe(session, 'counter', 'c1', 'state', { epoch, seq });
+    const repeats = [rig.call(session, 'counter', 'c1', 'slow', undefined, nth(2, 1)), add(session, 1, nth(1))];
+    gate.open();
+    expect(await Promise.all([slow, ...repeats.slice(0, 1)])).toEqual([ok(2), ok(2)]);
+    expect(await repeats[1]).toEqual(refused('KEY_REUSED'));
+    const seen = rig.seen.slice(before).map(({ kind }) => kind);
+    expect(seen.indexOf('message')).toBeLessThan(seen.lastIndexOf('reply'));
   });
 
   it('may be made again under their number after a refusal', async () => {
