@@ -27,6 +27,8 @@ export interface GatewaysParts {
 
 interface Gateway extends Lived {
   readonly thread: Thread;
+  /** How many there were before it. */
+  readonly life: number;
 }
 
 export class Gateways {
@@ -39,7 +41,7 @@ export class Gateways {
   constructor(parts: GatewaysParts, ports: readonly MessagePort[][]) {
     this.#parts = parts;
     this.#shards = ports[0]!.length;
-    this.#gateways = ports.map((row, index) => this.#spawn(index, row, 0));
+    this.#gateways = ports.map((row, index) => this.#spawn(index, row, 0, 0));
     for (const [index, gateway] of this.#gateways.entries()) this.#supervise(index, gateway);
   }
 
@@ -48,9 +50,21 @@ export class Gateways {
     return this.#gateways.map(({ thread }) => thread);
   }
 
-  /** Asks all of them; settles when all have answered. */
-  async ask<T = void>(question: string, argument?: unknown): Promise<T[]> {
-    return await Promise.all(this.threads.map((thread) => thread.ask<T>(question, argument)));
+  /**
+   * Asks all of them; settles when all have answered, by number. One that is dead answers nothing: its sockets are gone, and
+   * its successor is told what it needs when it is there.
+   */
+  async ask<T = void>(question: string, argument?: unknown): Promise<(T | undefined)[]> {
+    return await Promise.all(
+      this.threads.map(async (thread) => {
+        try {
+          return await thread.ask<T>(question, argument);
+        } catch (error) {
+          if (thread.isAlive) throw error;
+          return undefined;
+        }
+      }),
+    );
   }
 
   /** Listens on the port, or on a free one for 0. @returns the port */
@@ -65,9 +79,10 @@ export class Gateways {
     await Promise.all(this.threads.map((thread) => thread.terminate()));
   }
 
-  #spawn(index: number, ports: readonly MessagePort[], waitMs: number): Gateway {
-    const data = { ...this.#parts.data, index, ports };
-    return { thread: new Thread(`gateway-${index}`, 'gateway', data, ports), startedMs: performance.now(), waitMs };
+  #spawn(index: number, ports: readonly MessagePort[], waitMs: number, life: number): Gateway {
+    const data = { ...this.#parts.data, index, life, ports };
+    const thread = new Thread(`gateway-${index}`, 'gateway', data, ports);
+    return { thread, startedMs: performance.now(), waitMs, life };
   }
 
   #supervise(index: number, gateway: Gateway): void {
@@ -82,11 +97,10 @@ export class Gateways {
 
   async #succeed(index: number, dead: Gateway): Promise<void> {
     const { log, restarts, stopping } = this.#parts;
-    for (let waitMs = waitAfter(dead); ; waitMs = longerWait(waitMs)) {
+    for (let waitMs = waitAfter(dead), life = dead.life + 1; ; waitMs = longerWait(waitMs), life += 1) {
       await sleep(waitMs);
-      if (stopping()) return;
       try {
-        await restarts.run(() => this.#restart(index, waitMs));
+        await restarts.run(async () => (stopping() ? undefined : await this.#restart(index, waitMs, life)));
         return;
       } catch (error) {
         log.error(
@@ -97,26 +111,26 @@ export class Gateways {
     }
   }
 
-  async #restart(index: number, waitMs: number): Promise<void> {
+  async #restart(index: number, waitMs: number, life: number): Promise<void> {
+    const { connect, onBack, stopping, log } = this.#parts;
     const cables = Array.from({ length: this.#shards }, () => new MessageChannel());
-    const next = this.#spawn(
-      index,
-      cables.map(({ port1 }) => port1),
-      longerWait(waitMs),
-    );
+    const own = cables.map(({ port1 }) => port1);
+    const next = this.#spawn(index, own, longerWait(waitMs), life);
     try {
-      await this.#parts.connect(
+      await connect(
         index,
         cables.map(({ port2 }) => port2),
       );
       await next.thread.ask('start', this.#port);
+      // Nobody would tell it to close any more.
+      if (stopping()) await next.thread.ask('close', 0);
     } catch (error) {
       await next.thread.terminate();
       throw error;
     }
     this.#gateways[index] = next;
     this.#supervise(index, next);
-    await this.#parts.onBack(next.thread);
-    this.#parts.log.info({ thread: next.thread.name }, 'the gateway serves again');
+    await onBack(next.thread);
+    log.info({ thread: next.thread.name }, 'the gateway serves again');
   }
 }

@@ -56,8 +56,9 @@ export class SessionRecords {
     this.#endings = [];
     try {
       const taken = await this.#gateways.ask<SessionRecord[]>('takeSessionRecords');
-      for (const [gateway, records] of taken.entries()) this.#note((this.#alive[gateway] ??= new Map()), records);
-      const records = [...endings, ...taken.flat()];
+      for (const [gateway, records] of taken.entries())
+        if (records !== undefined) this.#note((this.#alive[gateway] ??= new Map()), records);
+      const records = [...endings, ...taken.flatMap((records) => records ?? [])];
       if (records.length > 0) await this.#keeper.ask('putSessions', records);
     } catch (error) {
       this.#endings.unshift(...endings);

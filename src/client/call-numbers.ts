@@ -1,6 +1,7 @@
 /**
- * The numbers of a client's calls, and the mark up to which all of them have ended. The server keeps the outcomes of the
- * calls above the mark and nothing else, so that a key costs it nothing for longer than it is of use.
+ * The numbers of a client's calls, and per actor the mark up to which all of them have ended. The server keeps the outcomes
+ * of the calls above the mark and nothing else, so that a key costs it nothing for longer than it is of use. Per actor,
+ * because a slow call to one must not keep the outcomes of another.
  *
  * Invariant: the mark never covers a call that is still wanted, because the server never runs a call at or below it. A
  * call that was given up counts as ended: the server ran it before, or never will.
@@ -8,24 +9,27 @@
 export class CallNumbers {
   /** 128 bits made up here: nobody else numbers calls under this name. */
   readonly client = randomName();
-  readonly #open = new Set<number>();
+  /** Calls without an end, by actor; numbers rise, so that the lowest comes first. */
+  readonly #open = new Map<string, Set<number>>();
   #last = 0;
-  #ended = 0;
 
-  take(): number {
+  take(actor: string): number {
     this.#last += 1;
-    this.#open.add(this.#last);
+    const open = this.#open.get(actor) ?? new Set();
+    this.#open.set(actor, open.add(this.#last));
     return this.#last;
   }
 
-  end(n: number): void {
-    this.#open.delete(n);
+  end(actor: string, n: number): void {
+    const open = this.#open.get(actor);
+    open?.delete(n);
+    if (open?.size === 0) this.#open.delete(actor);
   }
 
-  /** All calls up to this one have ended. */
-  get ack(): number {
-    while (this.#ended < this.#last && !this.#open.has(this.#ended + 1)) this.#ended += 1;
-    return this.#ended;
+  /** All calls to this actor up to here have ended. Asked for a call that has not. */
+  ack(actor: string): number {
+    const [lowest = this.#last + 1] = this.#open.get(actor) ?? [];
+    return lowest - 1;
   }
 }
 

@@ -206,8 +206,8 @@ export class Calls {
   #textOf(call: Call, keys: boolean): string {
     let text = call.head;
     if (keys && !call.hasKey) {
-      if (call.n === 0) call.n = this.#numbers.take();
-      text += `,"key":"${this.#numbers.client}:${call.n}","ack":${this.#numbers.ack}`;
+      if (call.n === 0) call.n = this.#numbers.take(call.to);
+      text += `,"key":"${this.#numbers.client}:${call.n}","ack":${this.#numbers.ack(call.to)}`;
     }
     // Past its deadline the server need not start it: its caller is gone.
     const leftMs = Math.max(1, Math.ceil(call.dueAt - this.#clock.now()));
@@ -259,7 +259,7 @@ export class Calls {
     this.#open.delete(call.id);
     const at = this.#queue.indexOf(call);
     if (at >= 0) this.#queue.splice(at, 1);
-    if (call.n > 0) this.#numbers.end(call.n);
+    if (call.n > 0) this.#numbers.end(call.to, call.n);
     call.rest?.();
     call.release();
   }

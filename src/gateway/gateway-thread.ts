@@ -10,7 +10,10 @@ import type { GatewayLink } from '../transport/contract.ts';
 import { devFiles } from './dev-files.ts';
 import { startGateway, type Gateway, type GatewayOptions } from './gateway.ts';
 
-type Given = Pick<GatewayOptions, 'index' | 'gateways' | 'boot' | 'host' | 'exclusivePort' | 'config' | 'devSecret'>;
+type Given = Pick<
+  GatewayOptions,
+  'index' | 'gateways' | 'boot' | 'life' | 'host' | 'exclusivePort' | 'config' | 'devSecret'
+>;
 
 export interface GatewayThreadData extends Given {
   /** Folder of pages, in development only. */
@@ -25,7 +28,7 @@ export interface GatewayThreadData extends Given {
 type Link = GatewayLink & { replace(shard: number, port: MessagePort): void };
 
 export function gatewayThread(data: GatewayThreadData, link: Link): Record<string, (argument: unknown) => unknown> {
-  const { devRoot, phase, log, index, gateways, boot, host, exclusivePort, config, devSecret } = data;
+  const { devRoot, phase, log, index, gateways, boot, life = 0, host, exclusivePort, config, devSecret } = data;
   let gateway: Gateway | undefined;
   const threadLog = createLog(log, `gateway-${index}`);
   // Whatever went wrong, sockets must be let go before the thread ends: Node aborts the process otherwise.
@@ -39,6 +42,7 @@ export function gatewayThread(data: GatewayThreadData, link: Link): Record<strin
         index,
         gateways,
         boot,
+        life,
         host,
         exclusivePort,
         config,

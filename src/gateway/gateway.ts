@@ -41,6 +41,8 @@ export interface GatewayOptions {
   readonly gateways: number;
   /** The run of the process, the same for all its gateways and unguessable. */
   readonly boot: string;
+  /** How many gateways of this number the process has had before this one; 0 by default. */
+  readonly life?: number;
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
@@ -116,9 +118,11 @@ export function openGateway(options: GatewayOptions, verify: Verify): Gateway {
   const { limits, auth, dev } = config;
   const admission = new Admission(verify, dev);
   const origins = new Origins(config.allowedOrigins, dev);
-  const pending = new Pending(link.shards);
+  // A shard may still answer what a predecessor asked: no number is used by two.
+  const first = (options.life ?? 0) * numbersPerLife + 1;
+  const pending = new Pending(link.shards, first);
   const poison = new PoisonCalls();
-  const intake = new Intake(link, pending, poison, limits, clock);
+  const intake = new Intake(link, pending, poison, limits, clock, first);
   const principals = new Principals(admission, intake, clock, limits.httpPrincipalsMax);
   const connections = new Map<number, Connection>();
   const unsent = new Unsent();
@@ -242,6 +246,8 @@ export function openGateway(options: GatewayOptions, verify: Verify): Gateway {
   }
 }
 
+/** More than a gateway can use, and few enough that thousands of lives stay exact. */
+const numbersPerLife = 2 ** 40;
 const flushPollMs = 5;
 const lingerMs = 50;
 

@@ -27,6 +27,16 @@ export interface Call extends CallFacts {
   readonly chars: number;
 }
 
+/** What goes with a session to its new number. */
+export interface Moved {
+  readonly info: SessionInfo;
+  readonly connectedMs: number;
+  /** Those that know it. */
+  readonly shards: readonly number[];
+  /** Calls that its connections here have under way. */
+  readonly inFlight?: { calls: number };
+}
+
 export class Intake {
   readonly #link: GatewayLink;
   readonly #limits: Limits;
@@ -39,9 +49,11 @@ export class Intake {
   /** How many threads each shard has had. */
   readonly #lives: number[];
   readonly #poison: PoisonCalls;
-  #nextSession = 1;
+  #nextSession: number;
 
-  constructor(link: GatewayLink, pending: Pending, poison: PoisonCalls, limits: Limits, clock: Clock) {
+  /** Sessions are numbered from `first`. */
+  constructor(link: GatewayLink, pending: Pending, poison: PoisonCalls, limits: Limits, clock: Clock, first = 1) {
+    this.#nextSession = first;
     this.#link = link;
     this.#poison = poison;
     this.#lives = Array.from({ length: link.shards }, () => 1);
@@ -62,9 +74,9 @@ export class Intake {
     return this.#newSession(info, this.#clock.now());
   }
 
-  /** A session that another gateway had: the shards that know it hear at once that it is here now. */
-  adoptSession(info: SessionInfo, connectedMs: number, shards: readonly number[]): Session {
-    const session = this.#newSession(info, connectedMs);
+  /** A session that was known by another number, here or at another gateway: shards that know it hear at once of the new one. */
+  adoptSession({ info, connectedMs, shards, inFlight }: Moved): Session {
+    const session = this.#newSession(info, connectedMs, inFlight);
     for (const shard of shards) {
       if (shard >= this.#link.shards) continue;
       // One that is away hears of it when it is back.
@@ -95,7 +107,7 @@ export class Intake {
   /** No new calls will come: shards hear of the end when the last one is answered. */
   retireSession(session: Session): void {
     session.ending = true;
-    if (session.calls === 0) this.endSession(session);
+    if (session.inFlight.calls === 0) this.endSession(session);
   }
 
   /** The refusal, or undefined when the call is on its way and `waiter` will hear of it. */
@@ -177,25 +189,25 @@ export class Intake {
 
   /** Called after each answer: what was only waiting for it goes. */
   answered(session: Session): void {
-    if (!session.ending || session.calls > 0) return;
+    if (!session.ending || session.inFlight.calls > 0) return;
     if (session.ended) this.#forgetTenant(session);
     else this.endSession(session);
   }
 
   #refusal(session: Session, shard: number): ErrorBody | undefined {
     const { connectionCallsMax, tenantCallsMax, shardCallsMax } = this.#limits;
-    if (session.info.kind === 'ws' && session.calls >= connectionCallsMax) return connectionBusy;
+    if (session.info.kind === 'ws' && session.inFlight.calls >= connectionCallsMax) return connectionBusy;
     if (session.load.calls >= tenantCallsMax) return tenantBusy;
     if (this.#pending.shardCalls[shard]! >= shardCallsMax) return serverBusy;
     if (this.#away.has(shard)) return shardAway;
     return undefined;
   }
 
-  #newSession(info: SessionInfo, connectedMs: number): Session {
+  #newSession(info: SessionInfo, connectedMs: number, inFlight = { calls: 0 }): Session {
     const load = this.#tenants.get(info.tenant) ?? { calls: 0, sessions: 0 };
     this.#tenants.set(info.tenant, load);
     load.sessions += 1;
-    return new Session(this.#nextSession++, info, load, connectedMs, this.#clock.now());
+    return new Session(this.#nextSession++, info, load, { connectedMs, nowMs: this.#clock.now() }, inFlight);
   }
 
   /** To every shard that knows the session; one that was started anew and has not heard of it is none. */

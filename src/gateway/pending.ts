@@ -33,10 +33,12 @@ export interface Entry {
 export class Pending {
   readonly shardCalls: number[];
   readonly #entries = new Map<number, Entry>();
-  #nextCall = 1;
+  #nextCall: number;
   #idle: (() => void)[] = [];
 
-  constructor(shards: number) {
+  /** Calls are numbered from `first`. */
+  constructor(shards: number, first = 1) {
+    this.#nextCall = first;
     this.shardCalls = Array.from({ length: shards }, () => 0);
   }
 
@@ -48,7 +50,7 @@ export class Pending {
   add(waiter: Waiter, session: Session, shard: number, facts?: CallFacts): number {
     const call = this.#nextCall++;
     this.#entries.set(call, { waiter, session, shard, facts });
-    session.calls += 1;
+    session.inFlight.calls += 1;
     session.load.calls += 1;
     this.shardCalls[shard]! += 1;
     return call;
@@ -70,7 +72,7 @@ export class Pending {
     const entry = this.#entries.get(call);
     if (entry === undefined) return undefined;
     this.#entries.delete(call);
-    entry.session.calls -= 1;
+    entry.session.inFlight.calls -= 1;
     entry.session.load.calls -= 1;
     this.shardCalls[entry.shard]! -= 1;
     return entry;

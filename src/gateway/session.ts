@@ -37,18 +37,26 @@ export class Session {
   resumeToken = '';
   /** The token before it, as long as the client may not know the new one; '' after that. */
   formerToken = '';
-  /** Calls in flight, of all its connections. */
-  calls = 0;
   /** No new calls will come. */
   ending = false;
   /** Shards were told; only answers to nobody can still come. */
   ended = false;
 
-  constructor(number: number, info: SessionInfo, load: TenantLoad, connectedMs: number, nowMs: number) {
+  /** Calls in flight, of all its connections; shared with the one that it takes the place of. */
+  readonly inFlight: { calls: number };
+
+  constructor(
+    number: number,
+    info: SessionInfo,
+    load: TenantLoad,
+    times: { readonly connectedMs: number; readonly nowMs: number },
+    inFlight: { calls: number },
+  ) {
     this.number = number;
+    this.inFlight = inFlight;
     this.info = info;
     this.load = load;
-    this.connectedMs = connectedMs;
-    this.seenMs = nowMs;
+    this.connectedMs = times.connectedMs;
+    this.seenMs = times.nowMs;
   }
 }

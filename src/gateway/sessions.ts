@@ -18,7 +18,7 @@ import type { Limits } from '../protocol/limits.ts';
 import { closeCodes } from '../protocol/messages.ts';
 import type { Connection } from './connection.ts';
 import { type Claimant, type HandedSession, Handover } from './handover.ts';
-import type { Intake } from './intake.ts';
+import type { Intake, Moved } from './intake.ts';
 import type { Outlet } from './outlet.ts';
 import { type SessionRecord, SessionRecords } from './session-records.ts';
 import type { Session } from './session.ts';
@@ -53,7 +53,7 @@ export class Sessions {
     this.#options = options;
     this.#records = new SessionRecords(boot, limits.socketsMax + limits.detachedSessionsMax);
     const give = (claimant: Claimant) => this.#give(claimant);
-    this.#handover = new Handover({ boot, index, gateways, give, onLate: (handed) => void this.#adopt(handed) });
+    this.#handover = new Handover({ boot, index, gateways, give, onLate: (handed) => this.#bury(handed) });
   }
 
   get detached(): number {
@@ -88,15 +88,15 @@ export class Sessions {
     const session = this.#find(claimant);
     // A token of another session, or the one that this connection got a moment ago.
     if (session !== undefined && session !== connection.session) {
-      this.#attach(session, connection, token);
+      this.#reattach(session, connection, token);
       return false;
     }
     const asked =
       session === undefined &&
       this.#handover.ask(claimant, (handed) => {
-        const adopted = handed === undefined ? undefined : this.#adopt(handed);
-        if (connection.open && adopted?.ended === false) this.#attach(adopted, connection, token);
-        else this.#welcome(connection, false);
+        if (handed === undefined) this.#welcome(connection, false);
+        else if (connection.open && !this.#stopping) this.#attach(handed, connection, token);
+        else this.#bury(handed);
         onSettled();
       });
     if (!asked) this.#welcome(connection, false);
@@ -180,30 +180,42 @@ export class Sessions {
     return undefined;
   }
 
-  /** From its own new session, which no shard has heard of, to the one that its client had before. */
-  #attach(session: Session, connection: Connection, token: string): void {
-    const { connections, intake, clock } = this.#options;
-    const older = connections.get(session.number);
+  /** A client that is back here: its session gets a new number, so that what is on its way to the old one reaches nobody. */
+  #reattach(before: Session, connection: Connection, token: string): void {
+    const { connections, intake } = this.#options;
+    const older = connections.get(before.number);
     if (older !== undefined) {
       this.#loosen(older);
-      intake.detachSession(session);
+      intake.detachSession(before);
     }
-    this.#detached.delete(session);
+    this.#detached.delete(before);
+    this.#forgetTokens(before);
+    const { info, connectedMs, inFlight } = before;
+    this.#attach({ info, connectedMs, inFlight, shards: [...before.shards.keys()] }, connection, token);
+    intake.releaseSession(before);
+    older?.end(closeCodes.normal, 'resumed elsewhere');
+  }
+
+  /** From the connection's own new session, which no shard has heard of, to the one that its client had before. */
+  #attach(moved: Moved, connection: Connection, token: string): void {
+    const { connections, intake, clock } = this.#options;
     const fresh = connection.session;
+    // The rights are those of the token that it came with now.
+    const { claims } = fresh.info;
     connections.delete(fresh.number);
     intake.endSession(fresh);
     this.#records.vanished(fresh);
+    const session = intake.adoptSession({ ...moved, info: { ...moved.info, claims } });
     connection.session = session;
     connections.set(session.number, connection);
-    this.#forgetTokens(session);
+    // The client knows the new token already, from its first `welcome`. Should the second one be lost, it will come with
+    // the token that it had.
     session.resumeToken = fresh.resumeToken;
-    // Should the second `welcome` be lost, the client will come with the token that it had.
     session.formerToken = token;
     for (const valid of [session.resumeToken, token]) this.#byToken.set(valid, session);
     session.seenMs = clock.now();
     this.#records.active(session);
     this.#welcome(connection, true);
-    older?.end(closeCodes.normal, 'resumed elsewhere');
   }
 
   #forgetTokens({ resumeToken, formerToken }: Session): void {
@@ -226,8 +238,16 @@ export class Sessions {
     const { clock, limits } = this.#options;
     this.#detached.set(session, clock.monotonic());
     this.#records.detached(session);
-    const [oldest] = this.#detached.keys();
-    if (this.#detached.size > limits.detachedSessionsMax && oldest !== undefined) this.#end(oldest, 'expired');
+    if (this.#detached.size > limits.detachedSessionsMax) this.#end(this.#leastEntitled(session), 'expired');
+  }
+
+  /** The one that waits longest, of the tenant that has most of them: others must not pay for its clients. */
+  #leastEntitled(newest: Session): Session {
+    const counts = new Map<string, number>();
+    for (const { info } of this.#detached.keys()) counts.set(info.tenant, (counts.get(info.tenant) ?? 0) + 1);
+    const most = Math.max(...counts.values());
+    for (const session of this.#detached.keys()) if (counts.get(session.info.tenant) === most) return session;
+    return newest;
   }
 
   #end(session: Session, reason: 'closed' | 'expired' | 'shutdown'): void {
@@ -253,12 +273,9 @@ export class Sessions {
     return handed;
   }
 
-  /** Takes a session of another gateway; until a connection is attached it waits, as after a lost one. */
-  #adopt({ info, connectedMs, shards }: HandedSession): Session {
-    const session = this.#options.intake.adoptSession(info, connectedMs, shards);
-    if (this.#stopping) this.#end(session, 'shutdown');
-    else this.#wait(session);
-    return session;
+  /** A session of another gateway that came when its client was gone again: with its token it would not be found here. */
+  #bury(handed: HandedSession): void {
+    this.#end(this.#options.intake.adoptSession(handed), 'closed');
   }
 }
 

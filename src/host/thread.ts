@@ -60,6 +60,10 @@ export class Thread {
     });
   }
 
+  get isAlive(): boolean {
+    return this.#death === undefined;
+  }
+
   /** Asks the worker and waits for its answer. @throws ThreadError for what the worker's handler threw; Error when it dies */
   ask<T = void>(question: string, argument?: unknown, transfer: readonly Transferable[] = []): Promise<T> {
     if (this.#death !== undefined) return Promise.reject(this.#death);

@@ -24,8 +24,8 @@ export interface RpcMessage {
   key?: string;
   /**
    * Addition, for clients that number their calls: `key` is then `<client>:<n>`, with a name that the client made up at
-   * random and n rising from 1, and the outcomes of all its calls up to `ack` have reached it or are wanted no more. The
-   * server forgets those, and never runs a call numbered `ack` or below.
+   * random and n rising from 1, and the outcomes of all its calls to this actor up to `ack` have reached it or are wanted
+   * no more. The server forgets those, and never runs a call to this actor numbered `ack` or below.
    */
   ack?: number;
   /** Addition: milliseconds for which the client still cares. */

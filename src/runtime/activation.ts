@@ -58,6 +58,8 @@ export class Activation {
   seq = 0;
   /** Number of the last event that was kept. */
   eventSeq = 0;
+  /** The last one that was committed, and so was sent to whom it concerned. */
+  toldEventSeq = 0;
   /** Arrivals and departures that were put on record. */
   visitSeq = 0;
   /** Numbers of another epoch mean something else. */
@@ -122,6 +124,7 @@ export class Activation {
 
   /** What a batch held of it is on disk. */
   committed(staged: Staged): void {
+    this.toldEventSeq = this.eventSeq;
     if (staged.changed) this.needsWholeWrite = false;
     if (staged.calls.length > 0) this.outcomes.trim();
     this.numbered.trim();

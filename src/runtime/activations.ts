@@ -17,7 +17,7 @@ import type { Limits } from '../protocol/limits.ts';
 import type { Keeper, Visitor } from '../storage/contract.ts';
 import { Activation, droppedMeanwhile } from './activation.ts';
 import type { Audiences } from './audience.ts';
-import type { Batch } from './batch.ts';
+import type { Batch, Subscribed } from './batch.ts';
 import { faultOf, internalError } from './faults.ts';
 import { loadActivation } from './loading.ts';
 import { type CallItem, Mailbox, type MailboxItem } from './mailbox.ts';
@@ -117,15 +117,22 @@ export class Activations {
     this.#succeed(activation, activation.mailbox.takeAll());
   }
 
-  /** Ends what runs as unknown, and loads the actor again from disk; its subscribers get a new snapshot. */
-  drop(activation: Activation): void {
+  /**
+   * Ends what runs as unknown, and loads the actor again from disk; its subscribers get a new snapshot, and the events that
+   * turn out to be kept. `subscribed`: what was to be sent for these subscriptions was lost as well.
+   */
+  drop(activation: Activation, subscribed: readonly Subscribed[] = []): void {
     if (activation.status === 'dead') return;
+    const own = subscribed.filter((lost) => lost.activation === activation).map(({ item }) => item);
     this.#remove(activation);
     this.#parts.runner.interrupt(activation, droppedMeanwhile());
     const items: MailboxItem[] = [];
     for (const stream of ['state', 'event'] as const) {
       for (const session of activation.audience.of(stream)) {
-        items.push({ kind: 'subscribe', session, stream, since: undefined, lost: session.lost });
+        const asked = own.findLast((item) => item.session === session && item.stream === stream);
+        const told = { epoch: activation.epoch, seq: activation.toldEventSeq };
+        const since = stream === 'state' ? undefined : asked === undefined ? told : asked.since;
+        items.push({ kind: 'subscribe', session, stream, since, lost: session.lost });
       }
     }
     for (const item of activation.mailbox.takeAll()) {

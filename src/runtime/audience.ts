@@ -102,7 +102,9 @@ export class Audience {
 
   /** Its `onConnect` has to run again; what it subscribed to stays. */
   forget(session: Session): void {
-    if (this.isConnected(session)) this.#connected.delete(session.info.clientId);
+    const { clientId, sessionId } = session.info;
+    // By its id: what ran while the session moved, or after a restart, knows it by another object.
+    if (this.#connected.get(clientId)?.info.sessionId === sessionId) this.#connected.delete(clientId);
   }
 
   subscribe(session: Session, stream: Stream): void {

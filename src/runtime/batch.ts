@@ -18,6 +18,7 @@ import { type Journal, LostRowsError } from '../storage/journal.ts';
 import { CommitError } from '../storage/transaction.ts';
 import type { ShardLink } from '../transport/contract.ts';
 import type { Activation } from './activation.ts';
+import type { SubscribeItem } from './mailbox.ts';
 import { Outputs } from './outputs.ts';
 import type { Waiter } from './outcomes.ts';
 import type { Session } from './sessions.ts';
@@ -40,6 +41,13 @@ export interface LostBatch {
   readonly connected: readonly Visit[];
   /** Their `onDisconnect` was lost. */
   readonly disconnected: readonly Visit[];
+  /** What they were to be sent was lost. */
+  readonly subscribed: readonly Subscribed[];
+}
+
+export interface Subscribed {
+  readonly activation: Activation;
+  readonly item: SubscribeItem;
 }
 
 export interface Visit {
@@ -54,6 +62,7 @@ export class Batch {
   #answered: Waiter[] = [];
   #connected: Visit[] = [];
   #disconnected: Visit[] = [];
+  #subscribed: Subscribed[] = [];
   #left: { readonly session: Session; readonly topic: number }[] = [];
   #writable = true;
 
@@ -93,6 +102,10 @@ export class Batch {
 
   stageDisconnected(visit: Visit): void {
     this.#disconnected.push(visit);
+  }
+
+  stageSubscribed(subscribed: Subscribed): void {
+    this.#subscribed.push(subscribed);
   }
 
   reply(to: Waiter, result: string, durable: boolean, seq = 0): void {
@@ -191,6 +204,7 @@ export class Batch {
       activations: this.#staged.keys(),
       connected: this.#connected,
       disconnected: this.#disconnected,
+      subscribed: this.#subscribed,
     };
     const answered = this.#answered;
     const left = this.#left;
@@ -219,6 +233,7 @@ export class Batch {
     this.#answered = [];
     this.#connected = [];
     this.#disconnected = [];
+    this.#subscribed = [];
     this.#left = [];
   }
 }

@@ -5,6 +5,7 @@
 import type { StandardSchemaV1 } from '../actor/schema.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { Clock } from '../host/clock.ts';
+import { hostRun } from '../host/host-run.ts';
 import type { Keeper, LoadedActor } from '../storage/contract.ts';
 import { issuesText } from './admission.ts';
 import type { Activation } from './activation.ts';
@@ -52,15 +53,21 @@ export async function loadActivation(activation: Activation, keeper: Keeper, clo
 function recall(activation: Activation, loaded: LoadedActor | undefined, clock: Clock): void {
   activation.outcomes.complete = loaded === undefined || !loaded.hasOutcomes;
   activation.numbered.complete = loaded === undefined || !loaded.hasNumbered;
-  // Without fsync the numbers may fall back when the host dies, and what lives in memory starts at 0 each time.
-  activation.epoch = activation.definition.durability === 'durable' ? loaded!.epoch : clock.id();
+  activation.epoch = epochOf(activation, loaded, clock);
   activation.eventSeq = loaded?.eventSeq ?? 0;
+  activation.toldEventSeq = activation.eventSeq;
   activation.visitSeq = loaded?.visitSeq ?? 0;
   activation.events.begin(activation.eventSeq);
   activation.patches.begin(loaded?.seq ?? 0);
   for (const visitor of loaded?.visitors ?? []) activation.visitors.set(visitor.clientId, visitor);
   // Its patches were kept to the last: somebody was watching, and may come back.
   if (loaded !== undefined && loaded.seq > 0 && loaded.patchSeq === loaded.seq) activation.audience.noteWatched();
+}
+
+/** Without fsync the numbers may fall back when the host dies, and what lives in memory starts at 0 each time. */
+function epochOf({ definition }: Activation, loaded: LoadedActor | undefined, clock: Clock): string {
+  if (loaded === undefined) return clock.id();
+  return definition.durability === 'durable' ? loaded.epoch : `${loaded.epoch.slice(0, 32)}-${hostRun()}`;
 }
 
 async function conform(schema: StandardSchemaV1, value: unknown, hint: string): Promise<unknown> {

@@ -15,9 +15,6 @@ import type { NumberedCalls, StoredOutcome } from '../storage/contract.ts';
 /** The client's calls above its mark, as they are on disk. */
 export type StoredCalls = Omit<NumberedCalls, 'client'> | undefined;
 
-/** Characters of outcomes held for one actor, while nothing is under way. */
-const charsMax = 4 * 1024 * 1024;
-
 export type NumberedBounds = Pick<Limits, 'outcomesInMemoryMax' | 'unacknowledgedCallsMax' | 'unacknowledgedBytesMax'>;
 
 export class NumberedClient {
@@ -42,8 +39,6 @@ export class NumberedClient {
     this.stored = stored;
     this.#total = total;
     this.#bounds = bounds;
-    // A rejection is the turn's to handle, when it awaits; until then it must not count as unhandled.
-    stored?.catch(() => undefined);
   }
 
   get ack(): number {
@@ -130,14 +125,25 @@ export class NumberedClients {
   of(name: string, ask: () => Promise<StoredCalls>): NumberedClient {
     let client = this.#clients.get(name);
     if (client === undefined) {
-      client = new NumberedClient(name, this.complete ? undefined : ask(), this.#total, this.#bounds);
+      client = this.#open(name, this.complete ? undefined : ask());
+    } else if (this.#clients.size > this.#bounds.outcomesInMemoryMax / 2) {
+      // Who speaks stays longest. Not worth its price while there is room.
+      this.#clients.delete(name);
       this.#clients.set(name, client);
     }
     return client;
   }
 
-  /** The next call of this client asks the disk again. */
-  forget(client: NumberedClient): void {
+  #open(name: string, stored: Promise<StoredCalls> | undefined): NumberedClient {
+    const client = new NumberedClient(name, stored, this.#total, this.#bounds);
+    this.#clients.set(name, client);
+    // The disk could not be read: calls that wait for it are refused, and the next one asks again. A turn that merely ran
+    // out of time changes nothing: the answer still comes, and only one object may speak for a client.
+    stored?.catch(() => this.#forget(client));
+    return client;
+  }
+
+  #forget(client: NumberedClient): void {
     if (this.#clients.get(client.name) !== client) return;
     this.#clients.delete(client.name);
     this.#total.chars -= client.chars;
@@ -148,14 +154,16 @@ export class NumberedClients {
     if (!this.#isTooMuch) return;
     for (const client of this.#clients.values()) {
       if (!client.idle) continue;
-      this.forget(client);
+      this.#forget(client);
       this.complete = false;
       if (!this.#isTooMuch) return;
     }
   }
 
   get #isTooMuch(): boolean {
-    return this.#clients.size > this.#bounds.outcomesInMemoryMax || this.#total.chars > charsMax;
+    return (
+      this.#clients.size > this.#bounds.outcomesInMemoryMax || this.#total.chars > this.#bounds.unacknowledgedBytesMax
+    );
   }
 
   get chars(): number {

@@ -37,7 +37,8 @@ export class Repeats {
     const client = activation.numbered.of(name, () => this.#keeper.numbered(activation.address, name));
     client.acknowledge(ack);
     if (n <= client.ack) throw givenUp;
-    if (client.isFull && client.get(n) === undefined) throw unacknowledged;
+    // The first that is unacknowledged is the one that lets the mark rise.
+    if (client.isFull && n > client.ack + 1 && client.get(n) === undefined) throw unacknowledged;
     return { client, n };
   }
 
@@ -49,25 +50,21 @@ export class Repeats {
 
   /** How the call ended before, if it did. @throws AppError KEY_REUSED, or what the keeper throws */
   *find(activation: Activation, item: CallItem): Step<StoredOutcome | undefined> {
-    if (item.numbered !== undefined) return yield* this.#findNumbered(activation, item.numbered);
+    if (item.numbered !== undefined) return yield* this.#findNumbered(item.numbered);
     if (item.key === '') return undefined;
     const ended = activation.outcomes.get(item.key, this.#clock.now()) ?? (yield* this.#onDisk(activation, item));
     if (ended !== undefined && ended.args !== item.args) throw keyReused;
     return ended?.outcome;
   }
 
-  *#findNumbered(activation: Activation, { client, n }: Numbered): Step<StoredOutcome | undefined> {
-    if (client.stored !== undefined) {
-      try {
-        client.learn((yield client.stored) as StoredCalls);
-      } catch (error) {
-        // The next call asks again.
-        activation.numbered.forget(client);
-        throw error;
-      }
-    }
+  *#findNumbered({ client, n }: Numbered): Step<StoredOutcome | undefined> {
+    const isNew = client.stored !== undefined;
+    if (client.stored !== undefined) client.learn((yield client.stored) as StoredCalls);
     if (n <= client.ack) throw givenUp;
-    return client.get(n);
+    const outcome = client.get(n);
+    // What is on disk counts as well.
+    if (isNew && outcome === undefined && client.isFull && n > client.ack + 1) throw unacknowledged;
+    return outcome;
   }
 
   *#onDisk(activation: Activation, { key, lookup }: CallItem): Step<EndedCall | undefined> {

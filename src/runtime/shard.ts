@@ -156,10 +156,10 @@ export class Shard {
 
   // When the store fails or closes something off: out of memory, and again from disk.
 
-  #lost({ activations, connected, disconnected }: LostBatch): void {
+  #lost({ activations, connected, disconnected, subscribed }: LostBatch): void {
     // Hooks that were lost with the commit run again: onConnect with the next contact, onDisconnect by itself.
     for (const { activation, session } of connected) activation.audience.forget(session);
-    for (const activation of activations) this.#activations.drop(activation);
+    for (const activation of activations) this.#activations.drop(activation, subscribed);
     for (const { activation, session } of disconnected) this.#postponed.push({ address: activation.address, session });
   }
 

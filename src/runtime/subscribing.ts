@@ -24,6 +24,7 @@ import type { Step } from './turn.ts';
 
 export interface SubscribingParts {
   readonly answers: Answers;
+  readonly batch: Batch;
   readonly refusals: Refusals;
   readonly keeper: Keeper;
   readonly clock: Clock;
@@ -94,7 +95,9 @@ export class Subscribing {
     }
   }
 
-  #join(activation: Activation, { session, stream }: SubscribeItem): Batch | Outputs {
+  #join(activation: Activation, item: SubscribeItem): Batch | Outputs {
+    const { session, stream } = item;
+    if (activation.stored) this.#parts.batch.stageSubscribed({ activation, item });
     activation.audience.subscribe(session, stream);
     const exit = this.#parts.answers.gate(activation);
     exit.join(session, activation.audience.laneOf(session, stream).topic);

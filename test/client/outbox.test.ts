@@ -94,7 +94,8 @@ describe('after a lost connection', () => {
     const after = await peer.frames(4);
     expect(inputs(after)).toEqual([1, 3, 4, 5].map((amount) => ({ amount })));
     expect(after.slice(0, 2).map(({ key }) => key)).toEqual([before[0]!['key'], before[2]!['key']]);
-    expect(after.map(({ ack }) => ack)).toEqual([0, 0, 0, 0]);
+    // The last one goes to another actor, which has nothing open below it.
+    expect(after.map(({ ack }) => ack)).toEqual([0, 0, 0, 4]);
     for (const call of after) peer.answer(call, call['key']);
     expect(await answers[0]).toBe(before[0]!['key']);
     await Promise.all(answers);

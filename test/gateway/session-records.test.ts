@@ -115,7 +115,7 @@ describe('session records', () => {
         kind: 'ws',
         additions: true,
       } as const;
-      return new Session(at, info, { calls: 0, sessions: 1 }, 1, 1);
+      return new Session(at, info, { calls: 0, sessions: 1 }, { connectedMs: 1, nowMs: 1 }, { calls: 0 });
     });
     for (const session of sessions) records.active(session);
     expect(records.take().map(({ sessionId }) => sessionId)).toEqual(['b', 'c']);

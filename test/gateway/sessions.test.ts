@@ -14,7 +14,7 @@ const told = (rig: Rig) =>
   rig.shards.seen.map(({ envelope }) => envelope.slice(0, 2)).filter(([op]) => op !== inboundOp.call);
 
 describe('a lost connection', () => {
-  it('is told to the shards as lost, and its client comes back as the same one without their noticing', async () => {
+  it('is told to the shards as lost, and its client comes back as the same one, under a new number', async () => {
     const rig = await startRig();
     const before = await lost(rig, given);
     const { client, first, welcome } = await comeBack(rig, before.resumeToken, given);
@@ -24,15 +24,20 @@ describe('a lost connection', () => {
     expect(first['clientId']).not.toBe(clientId);
     expect(welcome['resumeToken']).not.toBe(before.resumeToken);
     expect(await client.rpc('echo', 5)).toMatchObject({ result: 5 });
-    expect(rig.shards.calls.map((call) => call[1])).toEqual([1, 1]);
+    expect(rig.shards.calls.map((call) => call[1])).toEqual([1, 3]);
     expect(told(rig)).toEqual([
       [open, 1],
       [detach, 1],
+      [open, 3],
+    ]);
+    expect(rig.shards.ops(open).map(([, , info]) => (info as { sessionId: string }).sessionId)).toEqual([
+      sessionId,
+      sessionId,
     ]);
     expect(rig.gateway.counts()).toMatchObject({ sockets: 1, detached: 0, tenants: 1 });
     client.socket.close();
     await until(() => rig.shards.ops(end).length === 1);
-    expect(told(rig).at(-1)).toEqual([end, 1]);
+    expect(told(rig).at(-1)).toEqual([end, 3]);
     expect(rig.gateway.counts()).toEqual(nothing);
   });
 
@@ -53,8 +58,9 @@ describe('a lost connection', () => {
     expect(told(rig)).toEqual([
       [open, 1],
       [detach, 1],
-      [detach, 1],
-      [end, 1],
+      [open, 3],
+      [detach, 3],
+      [end, 3],
     ]);
   });
 
@@ -83,12 +89,17 @@ describe('a lost connection', () => {
       out.add('P', 5, 0, 0, '{"type":"event"}');
     });
     const { client } = await comeBack(rig, before.resumeToken, given);
-    rig.shards.emit(0, (out) => out.add('P', 5, 0, 0, '{"type":"event"}'));
+    // A busy shard may speak to the lost connection for a while.
+    rig.shards.emit(0, (out) => {
+      out.add('M', 1, 0, 0, '{"type":"event"}');
+      out.add('T', 0, 0, 0, '1;{"type":"event"}');
+      out.add('P', 5, 0, 0, '{"type":"event"}');
+    });
     await client.rpc('echo');
     expect(client.messages.some(({ type }) => type === 'event')).toBe(false);
     client.send({ type: 'event:sub', actor: 'counter', actorId: 'c1', since: { epoch: 'e', seq: 3 } });
     await until(() => rig.gateway.counts().topics === 1);
-    expect(rig.shards.ops(subscribe).at(-1)).toEqual([subscribe, 1, 'counter', 'c1', 'event', 'e', 3]);
+    expect(rig.shards.ops(subscribe).at(-1)).toEqual([subscribe, 3, 'counter', 'c1', 'event', 'e', 3]);
   });
 
   it('of a base client ends its session at once', async () => {
@@ -186,6 +197,7 @@ describe('a socket that is still there when its client comes back', () => {
       [open, 1],
       [subscribe, 1],
       [detach, 1],
+      [open, 3],
     ]);
     client.socket.close();
     await until(() => rig.shards.ops(end).length === 1);

@@ -1,0 +1,49 @@
+/**
+ * A short storm, and the proof that it would notice: planted bugs, each of which it must find. `npm run torture -- --only
+ * chaos` runs the full one. `SEED=…` repeats the choices of a run.
+ */
+import { expect, onTestFinished, test } from 'vitest';
+import { Stage } from '../support/stage.ts';
+import { runChaosRounds } from './chaos-rounds.ts';
+import { plantStorm, shortStorm } from './chaos/size.ts';
+import { clean, plantPath, seed, verdict } from './expectations.ts';
+
+function dataDir(): string {
+  const stage = new Stage();
+  onTestFinished(() => stage.end());
+  return stage.dataDir();
+}
+
+test('clients behind a bad network and a server that is killed lose nothing, see nothing twice and nothing out of order', {
+  timeout: 150_000,
+}, async () => {
+  const report = await runChaosRounds({ seed, rounds: 1, dataDir: dataDir(), size: shortStorm });
+  expect(verdict(report)).toEqual(clean(1));
+  expect(report.unknown + report.rejected).toBe(0);
+  expect(report.kills).toBe(shortStorm.kills);
+  // Calm weather would prove nothing.
+  expect(report.acknowledged).toBeGreaterThan(200);
+  expect(report.events).toBeGreaterThan(500);
+  expect(Object.values(report.faults).reduce((sum, times) => sum + times)).toBeGreaterThan(20);
+  expect(report.resumed).toBeGreaterThan(0);
+  expect(report.anew).toBeGreaterThan(0);
+});
+
+test.each([
+  ['forgets how a numbered call ended', 'forgotten-numbers', ['doubled']],
+  ['skips an event for who comes back', 'skipped-event', ['lost', 'doubled']],
+  ['sends the wrong patches to who comes back', 'skipped-patch', ['changed']],
+  ['forgets at a crash who was there', 'forgotten-visitors', ['changed']],
+  ['says goodbye again after the next crash', 'second-goodbye', ['doubled']],
+] as const)('a server that %s is found out', { timeout: 150_000 }, async (_, plant, kinds) => {
+  const report = await runChaosRounds({
+    seed,
+    rounds: 4,
+    dataDir: dataDir(),
+    size: plantStorm,
+    plant: plantPath(plant),
+    untilFound: true,
+  });
+  const found = report.violations.some(({ kind }) => (kinds as readonly string[]).includes(kind));
+  expect({ seed, rounds: report.rounds, found }).toEqual({ seed, rounds: expect.any(Number), found: true });
+});
