@@ -66,6 +66,8 @@ export const defaultLimits = {
   detachedSessionsMax: 16_384,
   /** Milliseconds for which the record of an ended session is kept in its tenant's file. */
   sessionRecordMs: 24 * 60 * 60 * 1000,
+  /** Records of ended sessions that a tenant's file keeps; the oldest go first. A client that connects in a loop must not fill a disk. */
+  sessionRecordsMax: 10_000,
   /** Turns and bytes of patches that an actor with subscribers keeps, so that a client can resume; past them it gets a snapshot. */
   historyTurnsMax: 1000,
   historyBytesMax: 1024 * 1024,

@@ -220,9 +220,13 @@ export class Activations {
     return { ...item, numbered: { client: next, n } };
   }
 
-  /** Loads an actor that a former process left with visitors, so that they can be told goodbye. */
-  wake(address: Address): void {
-    if (!this.#parts.app.actors.has(address.type) || this.has(address)) return;
-    if (this.#table.size < this.#parts.limits.shardActorsMax) this.#open(address);
+  /** Loads an actor that was left with visitors, so that they can be told goodbye. False when there is no room now. */
+  wake(address: Address): boolean {
+    const { app, limits, makeRoom } = this.#parts;
+    if (!app.actors.has(address.type) || this.has(address)) return true;
+    if (this.#table.size >= limits.shardActorsMax) makeRoom();
+    if (this.#table.size >= limits.shardActorsMax) return false;
+    this.#open(address);
+    return true;
   }
 }

@@ -18,7 +18,7 @@ export class History {
   #chars = 0;
   /** Number of the newest item, or the position at which the recording began. */
   #last = 0;
-  #trimmed = false;
+  #complete = false;
 
   constructor(bounds: HistoryBounds) {
     this.#bounds = bounds;
@@ -33,9 +33,9 @@ export class History {
     return this.#last - this.#items.length;
   }
 
-  /** Items were let go of here: the keeper, with the same bounds, has no older ones either. */
-  get trimmed(): boolean {
-    return this.#trimmed;
+  /** Older items are kept nowhere: some were let go of here, or the keeper was asked, which has the same bounds. */
+  get complete(): boolean {
+    return this.#complete;
   }
 
   /** Forgets everything; the next item is numbered `seq + 1`. */
@@ -43,7 +43,16 @@ export class History {
     if (this.#items.length > 0) this.#items = [];
     this.#chars = 0;
     this.#last = seq;
-    this.#trimmed = false;
+    this.#complete = false;
+  }
+
+  /** Puts what the keeper has before what is here; undefined when that does not join. */
+  learn(stored: readonly HistoryItem[] | undefined): void {
+    this.#complete = true;
+    const older = stored?.filter(({ seq }) => seq <= this.start) ?? [];
+    if (older.at(-1)?.seq !== this.start) return;
+    this.#items = [...older, ...this.#items];
+    for (const { text } of older) this.#chars += text.length;
   }
 
   /** Items are numbered without a gap. */
@@ -74,6 +83,6 @@ export class History {
     for (; this.#chars > charsMax && from < this.#items.length; from += 1)
       this.#chars -= this.#items[from]!.text.length;
     this.#items = this.#items.slice(from);
-    this.#trimmed = true;
+    this.#complete = true;
   }
 }

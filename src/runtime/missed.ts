@@ -19,7 +19,7 @@ export function* missedPatches(
 ): Step<readonly HistoryItem[] | undefined> {
   if (since === undefined || since.epoch !== activation.epoch || since.seq > activation.seq) return undefined;
   if (since.seq === activation.seq) return [];
-  return yield* after(activation, 'state', activation.patches, activation.seq, since.seq, keeper);
+  return yield* after(activation, 'state', activation.patches, since.seq, keeper);
 }
 
 export interface MissedEvents {
@@ -40,36 +40,27 @@ export function* missedEvents(
     return { position: eventSeq, gap: false, items: [] };
   // Numbers of another epoch do not say which of these the client has seen.
   if (since.epoch !== epoch || since.seq > eventSeq) return { position: eventSeq, gap: true, items: [] };
-  const items = yield* after(activation, 'event', events, eventSeq, since.seq, keeper);
+  const items = yield* after(activation, 'event', events, since.seq, keeper);
   if (items !== undefined) return { position: since.seq, gap: false, items };
-  const kept = (yield* after(activation, 'event', events, eventSeq, -1, keeper)) ?? events.all();
-  return { position: (kept[0]?.seq ?? eventSeq + 1) - 1, gap: true, items: kept };
+  return { position: events.start, gap: true, items: events.all() };
 }
 
-/** `since` -1: all that is kept. */
+/** Undefined when that is not all kept. */
 function* after(
   activation: Activation,
   stream: Stream,
-  memory: History,
-  last: number,
+  history: History,
   since: number,
   keeper: Keeper,
 ): Step<readonly HistoryItem[] | undefined> {
-  const recent = memory.after(since);
-  if (recent !== undefined) return isWhole(recent, since, last) ? recent : undefined;
-  if (memory.trimmed || !activation.stored) return undefined;
-  const { start } = memory;
-  const stored = (yield keeper.history(activation.address, stream, since)) as readonly HistoryItem[] | undefined;
-  if (stored === undefined) return undefined;
-  const items = [...stored.filter(({ seq }) => seq <= start), ...memory.all()];
-  return isWhole(items, since, last) ? items : undefined;
+  // Once per activation: the keeper has a thousand actors to care for.
+  if (since < history.start && !history.complete && activation.stored)
+    history.learn((yield keeper.history(activation.address, stream, everything)) as readonly HistoryItem[] | undefined);
+  return history.after(since);
 }
 
-/** Without a gap from `since` to `last`. */
-function isWhole(items: readonly HistoryItem[], since: number, last: number): boolean {
-  const first = since < 0 ? (items[0]?.seq ?? last + 1) : since + 1;
-  return items.length === last - first + 1 && items.every(({ seq }, at) => seq === first + at);
-}
+/** As the keeper understands it. */
+const everything = -1;
 
 // How an event lies in the history: its name, whom it was for, and its payload if it had one.
 

@@ -52,6 +52,8 @@ export class Shard {
   readonly #housekeeping: NodeJS.Timeout;
   /** Tenants whose files cannot be written now. */
   readonly #readOnlyTenants = new Set<string>();
+  /** Actors with visitors of a former process, for which there was no room yet. */
+  #stale: Address[] = [];
   /** `onDisconnect` hooks that could not be written when they ran. */
   #postponed: { readonly address: Address; readonly session: Session }[] = [];
 
@@ -117,7 +119,9 @@ export class Shard {
       else this.#readOnlyTenants.delete(tenant);
     });
     keeper.onQuarantined((address) => this.#dropWhere((actor) => isWithin(actor, address)));
-    keeper.onStale((address) => this.#activations.wake(address));
+    keeper.onStale((address) => {
+      if (!this.#activations.wake(address)) this.#stale.push(address);
+    });
     const inbound = new Inbound({
       ...parts,
       audiences: this.#audiences,
@@ -131,6 +135,11 @@ export class Shard {
     link.onFrame((frame, gateway) => inbound.receive(frame, gateway));
     this.#housekeeping = setInterval(() => this.#keepHouse(), 1000);
     this.#housekeeping.unref();
+  }
+
+  /** Actors that are in memory, or on their way there. */
+  get actorsInMemory(): number {
+    return this.#activations.size;
   }
 
   /** Settles when everything that was accepted has ended and was committed. Calls that come later are still served. */
@@ -175,6 +184,7 @@ export class Shard {
     if (!this.#batch.writable) this.#batch.probe();
     else if (this.#batch.empty) this.#batch.flush();
     this.#eviction.sweep(this.#parts.clock.monotonic());
+    this.#stale = this.#stale.filter((address) => !this.#activations.wake(address));
     if (this.#batch.writable) {
       for (const { address, session } of this.#postponed.splice(0)) {
         this.#activations.deliver(address, { kind: 'disconnect', session });

@@ -36,6 +36,11 @@ export class SessionTable {
         `DELETE FROM sessions WHERE session_id IN
            (SELECT session_id FROM sessions WHERE status = 'inactive' AND noted_ms < ? LIMIT ?)`,
       ),
+      ended: db.prepare<[], number>("SELECT count(*) FROM sessions WHERE status = 'inactive'").pluck(),
+      trim: db.prepare(
+        `DELETE FROM sessions WHERE session_id IN
+           (SELECT session_id FROM sessions WHERE status = 'inactive' ORDER BY noted_ms, session_id LIMIT ?)`,
+      ),
     };
   }
 
@@ -55,6 +60,12 @@ export class SessionTable {
 
   newest(max: number): StoredSession[] {
     return this.#sql.newest.all(max);
+  }
+
+  /** Keeps so many of those that ended. */
+  trim(endedMax: number): void {
+    const over = (this.#sql.ended.get() ?? 0) - endedMax;
+    if (over > 0) this.#sql.trim.run(over);
   }
 
   purge(notedBeforeMs: number, rowsMax: number): void {

@@ -116,10 +116,15 @@ export class TenantFile {
   }
 
   /** @throws CommitError, as write */
-  putSessions(records: readonly SessionRecord[], nowMs: number, purgeBeforeMs: number): void {
+  putSessions(
+    records: readonly SessionRecord[],
+    nowMs: number,
+    keep: { readonly sinceMs: number; readonly endedMax: number },
+  ): void {
     this.#transaction.run(() => {
       for (const record of records) this.sessions.put(record, nowMs);
-      this.sessions.purge(purgeBeforeMs, purgeRowsMax);
+      this.sessions.purge(keep.sinceMs, purgeRowsMax);
+      this.sessions.trim(keep.endedMax);
     });
   }
 

@@ -56,7 +56,8 @@ export class TenantSessions {
     const { clock, limits, log } = this.#parts;
     try {
       const nowMs = clock.now();
-      open()?.putSessions([...records.values()], nowMs, nowMs - limits.sessionRecordMs);
+      const keep = { sinceMs: nowMs - limits.sessionRecordMs, endedMax: limits.sessionRecordsMax };
+      open()?.putSessions([...records.values()], nowMs, keep);
       return true;
     } catch (error) {
       log.warn(

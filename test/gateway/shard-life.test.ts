@@ -23,6 +23,22 @@ describe('a gateway that starts', () => {
   });
 });
 
+describe("a gateway that takes a dead one's place", () => {
+  it('uses no number that the dead one used: a late answer to that one reaches nobody', async () => {
+    const rig = await startRig({ gateway: { life: 1 } });
+    const client = await connect(rig, additions);
+    client.send({ type: 'rpc', id: 'h', actor: 'counter', actorId: 'c1', method: 'hold' });
+    await until(() => rig.shards.held.length === 1);
+    rig.shards.emit(0, (out) => {
+      for (let call = 1; call < 10; call += 1) out.add('K', call, 1, 0, '"of another"');
+    });
+    const [{ call }] = rig.shards.held as [{ call: number }];
+    expect(call).toBeGreaterThan(2 ** 40);
+    rig.shards.release('"its own"');
+    expect(await client.next('rpc:result')).toMatchObject({ id: 'h', result: 'its own' });
+  });
+});
+
 describe('a shard that died and is back', () => {
   it('hears of all sessions that it knew, attached and not, of their subscriptions, and that these are all', async () => {
     const rig = await startRig();

@@ -127,4 +127,46 @@ describe('calls that their client numbers', () => {
     expect(await add(session, 1, nth(2048))).toEqual(ok(2048));
     expect(await add(session, 1, nth(3000, 2000))).toEqual(ok(2049));
   });
+
+  it('run once also when the disk answers later than a turn may take', async () => {
+    rig = new Rig(app);
+    await add(rig.session(), 1, nth(1));
+    await rig.stop();
+    const held: (() => void)[] = [];
+    rig = new Rig(app, {
+      dataDir: rig.dataDir,
+      limits: { turnMs: 50 },
+      wrapKeeper: (keeper) => ({
+        ...keeper,
+        numbered: async (address, client) => {
+          await new Promise<void>((resolve) => held.push(resolve));
+          return await keeper.numbered(address, client);
+        },
+      }),
+    });
+    const session = rig.session();
+    const two = add(session, 10, nth(2));
+    const three = add(session, 100, nth(3));
+    expect(await two).toEqual(refused('TURN_TIMEOUT'));
+    const again = add(session, 100, nth(3));
+    // A call for which the answer comes too late has not begun.
+    expect(await three).toEqual(refused('TURN_TIMEOUT'));
+    for (const go of held.splice(0)) go();
+    await again;
+    const { result } = (await add(session, 100, nth(3))) as { result: number };
+    expect(result).toBe(101);
+    expect(await rig.call(session, 'counter', 'c1', 'get')).toEqual(ok(101));
+  });
+
+  it('are bounded in bytes as well, in memory and on disk together', async () => {
+    rig = new Rig(app, { limits: { unacknowledgedBytesMax: 20_000, journalBytesMax: 64 * 1024 * 1024 } });
+    const session = rig.session();
+    await rig.call(session, 'counter', 'c1', 'huge');
+    const asked = vi.spyOn(rig.keeper, 'numbered');
+    const answers = [];
+    for (let n = 1; n <= 12; n += 1) answers.push(await rig.call(session, 'counter', 'c1', 'push', undefined, nth(n)));
+    expect(answers.filter(({ ok: went }) => went).length).toBeLessThan(3);
+    expect(answers.at(-1)).toEqual(refused('QUOTA'));
+    expect(asked.mock.calls.length).toBeLessThanOrEqual(12);
+  });
 });

@@ -1,6 +1,8 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { actor, createApp } from '../../src/index.ts';
+import type { JournalRow } from '../../src/storage/contract.ts';
+import { CommitError } from '../../src/storage/transaction.ts';
 import { Rig } from './rig.ts';
 import { app as counters, ok } from './rig-app.ts';
 
@@ -30,6 +32,7 @@ let rig: Rig;
 afterEach(async () => {
   await rig.stop();
   rig.remove();
+  vi.restoreAllMocks();
 });
 
 type Frame = Record<string, unknown>;
@@ -209,5 +212,40 @@ describe('a subscriber of events that comes back', () => {
     expect(first).toMatchObject({ type: 'event:position', seq: 1, gap: false });
     expect(second).toMatchObject({ type: 'event:position', seq: 1, gap: true });
     expect(event).toMatchObject({ type: 'event', seq: 2 });
+  });
+
+  it('gets what it missed also when the commit that carried it to it failed', async () => {
+    rig = new Rig(app);
+    const [writer, session] = [rig.session(), rig.session()];
+    rig.subscribe(session, 'room', 'r', 'event');
+    await say(writer);
+    const since = { ...positionOf(session), seq: 1 };
+    rig.detach(session);
+    for (let at = 0; at < 2; at += 1) await say(writer);
+    vi.spyOn(rig.journal, 'commit').mockImplementationOnce(() => {
+      throw new CommitError('rolled-back', rig.journal.path, new Error('full'));
+    });
+    rig.subscribe(session, 'room', 'r', 'event', since);
+    await say(writer);
+    await vi.waitUntil(async () => (await say(writer)).ok, { timeout: 5000, interval: 50 });
+    await rig.read(session, 'room', 'r');
+    expect(payloads(session)).toEqual([1, 2, 3, 4]);
+  });
+
+  it('that never left gets the events of a commit that turned out to be on disk', async () => {
+    rig = new Rig(app);
+    const [writer, session] = [rig.session(), rig.session()];
+    rig.subscribe(session, 'room', 'r', 'event');
+    await say(writer);
+    const commit = rig.journal.commit.bind(rig.journal);
+    const rows: JournalRow[] = [];
+    vi.spyOn(rig.journal, 'commit').mockImplementationOnce((entries, durability) => {
+      rows.push(commit(entries, durability));
+      throw new CommitError('unknown', rig.journal.path, new Error('io'));
+    });
+    vi.spyOn(rig.journal, 'reopen').mockImplementationOnce(() => rows);
+    expect(await say(writer)).toMatchObject({ ok: false });
+    await vi.waitUntil(async () => (await say(writer)).ok, { timeout: 5000, interval: 50 });
+    expect(payloads(session)).toEqual([1, 2, 3]);
   });
 });

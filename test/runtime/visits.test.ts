@@ -9,6 +9,8 @@ const room = actor({
     online: z.record(z.string(), z.object({ name: z.string() })).default({}),
     /** Everything that the hooks did, in order. */
     seen: z.array(z.string()).default([]),
+    /** Who was there when somebody left. */
+    left: z.array(z.array(z.string())).default([]),
   }),
   onConnect: (context) => {
     here.onConnect(context);
@@ -16,6 +18,7 @@ const room = actor({
   },
   onDisconnect: (context) => {
     here.onDisconnect(context);
+    context.state.left.push([...context.clients]);
     context.state.seen.push(`-${context.clientId}`);
   },
   methods: {
@@ -48,7 +51,7 @@ describe('a client that was connected when the process died', () => {
     await look(rig.session({ clientId: 'a', userId: 'ann' }));
     await crash();
     const first = rig.session({ clientId: 'b' });
-    const shown = { online: { b: { name: 'b' } }, seen: ['+a', '-a', '+b'], clients: ['b'] };
+    const shown = { online: { b: { name: 'b' } }, seen: ['+a', '-a', '+b'], left: [[]], clients: ['b'] };
     expect(await look(first)).toEqual(ok(shown));
     await crash();
     const second = await look(rig.session({ clientId: 'c' }));
@@ -61,7 +64,9 @@ describe('a client that was connected when the process died', () => {
     await crash();
     await rig.keeper.closeStale(1);
     await vi.waitUntil(() => rig.keeper.load({ tenant: 't1', type: 'room', id: 'r' }).visitors.length === 0);
-    expect(rig.keeper.load({ tenant: 't1', type: 'room', id: 'r' }).state).toBe('{"online":{},"seen":["+a","-a"]}');
+    expect(rig.keeper.load({ tenant: 't1', type: 'room', id: 'r' }).state).toBe(
+      '{"online":{},"seen":["+a","-a"],"left":[[]]}',
+    );
   });
 });
 
@@ -77,7 +82,9 @@ describe('a client whose shard died', () => {
     const again = rig.session(a);
     const looked = look(again);
     rig.present([again]);
-    expect(await looked).toEqual(ok({ online: { a: { name: 'a' } }, seen: ['+a', '+b', '-b'], clients: ['a'] }));
+    expect(await looked).toEqual(
+      ok({ online: { a: { name: 'a' } }, seen: ['+a', '+b', '-b'], left: [['a']], clients: ['a'] }),
+    );
     rig.end(again);
     const other = await look(rig.session({ clientId: 'c' }));
     expect(other).toMatchObject({ result: { seen: ['+a', '+b', '-b', '-a', '+c'] } });
@@ -126,5 +133,16 @@ describe('a session', () => {
     rig.detach(session);
     await look(rig.session({ clientId: 'b' }));
     expect(rig.framesOf(session)).toEqual([]);
+  });
+
+  it('that ends while its actor is not in memory is not among the clients any more when it is told goodbye', async () => {
+    rig = new Rig(app, { limits: { actorIdleMs: 1 } });
+    const session = rig.session({ clientId: 'a' });
+    await look(session);
+    await vi.waitUntil(() => rig.shard.actorsInMemory === 0, { timeout: 5000 });
+    rig.end(session);
+    expect(await look(rig.session({ clientId: 'b' }))).toMatchObject({
+      result: { seen: ['+a', '-a', '+b'], left: [[]], clients: ['b'] },
+    });
   });
 });

@@ -52,6 +52,17 @@ describe('records of sessions', () => {
     expect(listSessions(dataDir, 'acme').map(({ sessionId }) => sessionId)).toEqual(['s2']);
   });
 
+  it('of ended sessions are so many at most, and the oldest go', () => {
+    const dataDir = temporaryDirectory();
+    const core = openCore(dataDir, { sessionRecordsMax: 2 }, clockAt(10));
+    for (const id of ['s1', 's2', 's3']) {
+      core.putSessions([record(id, 1, { status: 'inactive', reason: 'closed' }), record(`${id}0`, 1)]);
+      core.flush();
+    }
+    const kept = listSessions(dataDir, 'acme').map(({ sessionId }) => sessionId);
+    expect(kept.sort()).toEqual(['s10', 's2', 's20', 's3', 's30']);
+  });
+
   it('are dropped where they cannot be written, and harm nothing else', () => {
     const dataDir = temporaryDirectory();
     const core = openCore(dataDir);
