@@ -5,6 +5,9 @@
  *   crash-points   storage killed at each call that writes         300 of them
  *   sigterm        SIGTERM under load                              100 rounds
  *   faults         each fault of an author's code                  40 times
+ *   chaos          clients behind a proxy that cuts and stalls,
+ *                  and kill -9: a minute each                      2 rounds, with one gateway thread and with two
+ *   flips          a flipped bit or a cut in a file                400 rounds, half of them in journals
  *   plants         a planted bug for each of them, which it must find
  *
  * Prints every round, and a line for each torture at its end. Ends with 1 when anything was lost, doubled, changed or
@@ -15,8 +18,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { runChaosRounds } from './chaos-rounds.ts';
+import { plantStorm } from './chaos/size.ts';
 import { runCrashPoints } from './crash-points.ts';
 import { type Fault, faults, runFaultRounds } from './fault-rounds.ts';
+import { runFlipRounds } from './flip-rounds.ts';
 import { runKillRounds } from './kill-rounds.ts';
 import { p95, type RoundOptions, type RoundReport } from './report.ts';
 import { runSigtermRounds } from './sigterm-rounds.ts';
@@ -27,10 +33,13 @@ const tortures: Readonly<Record<string, { readonly run: Torture; readonly rounds
   kill: { run: runKillRounds, rounds: 500 },
   'crash-points': { run: runCrashPoints, rounds: 300 },
   sigterm: { run: runSigtermRounds, rounds: 100 },
+  chaos: { run: runChaosRounds, rounds: 2 },
+  flips: { run: runFlipRounds, rounds: 400 },
 };
 const faultTimes = 40;
 /** Faults that are tried at the same time, each on a server of its own. */
 const faultsAtOnce = 2;
+const shortChaos: Torture = (options) => runChaosRounds({ ...options, size: plantStorm });
 const plants: readonly [string, Torture][] = [
   ['ack-before-commit', runKillRounds],
   ['dedupe-outside', runKillRounds],
@@ -38,6 +47,13 @@ const plants: readonly [string, Torture][] = [
   ['early-forget', runCrashPoints],
   ['late-replies', runSigtermRounds],
   ['forgotten-callers', (options) => runFaultRounds('exit', options)],
+  ['forgotten-numbers', shortChaos],
+  ['forgotten-at-restart', shortChaos],
+  ['skipped-event', shortChaos],
+  ['skipped-patch', shortChaos],
+  ['forgotten-visitors', shortChaos],
+  ['second-goodbye', shortChaos],
+  ['unchecked', (options) => runFlipRounds({ ...options, where: 'tenant', how: 'flip', worlds: ['stopped'] })],
 ];
 const plantRoundsMax = 20;
 const names = [...Object.keys(tortures), 'faults', 'plants'];

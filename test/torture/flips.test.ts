@@ -1,0 +1,37 @@
+/**
+ * A short run of flipped bits and cut files, and the proof that it would notice: a server whose checks never fail.
+ * `npm run torture -- --only flips` runs it for longer. `SEED=…` repeats the choices of a run.
+ */
+import { expect, onTestFinished, test } from 'vitest';
+import { Stage } from '../support/stage.ts';
+import { clean, plantPath, seed, verdict } from './expectations.ts';
+import { runFlipRounds } from './flip-rounds.ts';
+
+function dataDir(): string {
+  const stage = new Stage();
+  onTestFinished(() => stage.end());
+  return stage.dataDir();
+}
+
+test('no flipped bit and no cut file lets a wrong or an older value out', { timeout: 120_000 }, async () => {
+  const report = await runFlipRounds({ seed, rounds: 12, roundsPerWorld: 3, dataDir: dataDir() });
+  expect(verdict(report)).toEqual(clean(12));
+  // A server that was asked nothing would have nothing wrong to say.
+  expect(report.acknowledged).toBeGreaterThan(1000);
+});
+
+test('a server that checks no checksum is found out', { timeout: 120_000 }, async () => {
+  const report = await runFlipRounds({
+    seed,
+    rounds: 40,
+    where: 'tenant',
+    how: 'flip',
+    worlds: ['stopped'],
+    roundsPerWorld: 40,
+    dataDir: dataDir(),
+    plant: plantPath('unchecked'),
+    untilFound: true,
+  });
+  const wrong = report.violations.filter(({ kind }) => kind === 'changed').length;
+  expect({ seed, rounds: report.rounds, found: wrong > 0 }).toEqual({ seed, rounds: expect.any(Number), found: true });
+});
