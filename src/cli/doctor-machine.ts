@@ -75,9 +75,9 @@ function openFilesMax(): number | undefined {
 
 export function judgeOpenFiles(limit: number | undefined, config: Config): Finding {
   const check = 'open files';
-  // A socket takes one; a SQLite file takes three, with its log and index; the rest is what Node itself holds.
+  // A socket takes one; a SQLite file takes four, with its log, index and mark; the rest is what Node itself holds.
   const needed =
-    config.gateways * config.limits.socketsMax + 3 * (config.limits.tenantFilesOpenMax + config.shards) + 100;
+    config.gateways * config.limits.socketsMax + 4 * (config.limits.tenantFilesOpenMax + config.shards) + 100;
   if (limit === undefined || limit >= needed) return ok(check, `${limit ?? 'no'} limit, up to ${needed} used`);
   const sockets = Math.max(
     1,

@@ -54,7 +54,7 @@ export const defaultLimits = {
   journalBytesMax: 64 * 1024 * 1024,
   /** Milliseconds for which the keeper gathers entries before it writes a tenant file. Longer coalesces more. */
   keeperDelayMs: 250,
-  /** Tenant files that the keeper holds open at once: three file descriptors each. */
+  /** Tenant files that the keeper holds open at once: four file descriptors each. */
   tenantFilesOpenMax: 256,
   /** Milliseconds for which the outcome of a call with a key is kept. */
   outcomeMs: 24 * 60 * 60 * 1000,

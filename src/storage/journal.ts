@@ -15,6 +15,7 @@ import type { JournalEntry, JournalRow } from './contract.ts';
 import { JournalFile } from './journal-file.ts';
 import { packRow, checkRow, type StoredRow } from './journal-row.ts';
 import { journalFormat, openFile, prepareAll } from './migrations.ts';
+import { lostEnd, Mark } from './mark.ts';
 import { makeDirectory } from './paths.ts';
 import { checkpoint, DamagedFileError, type Synchronous } from './sqlite.ts';
 import { CommitError } from './transaction.ts';
@@ -33,6 +34,7 @@ export class LostRowsError extends Error {
 export class Journal {
   readonly path: string;
   #file: JournalFile | undefined;
+  #endMark: Mark | undefined;
   #lastSeq = 0;
   /** Rows up to here are deleted on disk; rows up to `#forgetTo` will be. */
   #forgotten = 0;
@@ -44,14 +46,18 @@ export class Journal {
   /** The last row that a caller has seen. */
   #handedOver: number;
 
-  /** Opens or creates it. @throws NewerFileError, DamagedFileError, SqliteError */
-  static open(path: string): Journal {
-    return new Journal(path);
+  /**
+   * Opens or creates it. Rows up to `elsewhere` are not missed.
+   * @throws NewerFileError, DamagedFileError, SqliteError
+   */
+  static open(path: string, elsewhere = 0): Journal {
+    return new Journal(path, elsewhere);
   }
 
-  private constructor(path: string) {
+  private constructor(path: string, elsewhere: number) {
     this.path = path;
     this.#load();
+    this.#checkEnd(elsewhere);
     this.#handedOver = this.#lastSeq;
   }
 
@@ -81,6 +87,8 @@ export class Journal {
       file.insert.run(journalSeq, row.toc, row.tocCrc, row.body, row.crc);
     });
     this.#lastSeq = journalSeq;
+    // Rows without fsync may be lost with the host, and nobody was promised otherwise.
+    if (durability === 'durable') this.#endMark?.write(journalSeq);
     this.#handedOver = journalSeq;
     this.#account(Buffer.byteLength(row.body) + row.toc.length);
     return { journalSeq, body: row.body };
@@ -255,8 +263,17 @@ export class Journal {
     this.#unsyncedBytes = 0;
     for (const { bytes } of sizes) this.#account(bytes);
     this.#unfsyncedRows = false;
+    this.#endMark = new Mark(this.path);
     this.#file = file;
     return file;
+  }
+
+  /** @throws DamagedFileError when acknowledged rows are missing at the end, where nothing else would tell */
+  #checkEnd(elsewhere: number): void {
+    const marked = this.#endMark?.read() ?? 0;
+    if (marked <= Math.max(this.#lastSeq, elsewhere)) return;
+    this.#drop();
+    throw lostEnd(this.path, `row ${this.#lastSeq}`, `row ${marked}`);
   }
 
   #account(bytes: number): void {
@@ -267,6 +284,8 @@ export class Journal {
   #drop(): void {
     const file = this.#file;
     this.#file = undefined;
+    this.#endMark?.close();
+    this.#endMark = undefined;
     file?.db.close();
   }
 }

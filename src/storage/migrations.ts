@@ -88,7 +88,9 @@ export class NewerFileError extends Error {
  */
 export function openFile(path: string, format: Format, create?: (db: Db) => void): Db | undefined {
   if (look(path) === undefined) {
-    if (look(`${path}-wal`) !== undefined) throw new DamagedFileError(`${path} is missing, but its -wal is there`);
+    for (const suffix of ['-wal', '-mark'])
+      if (look(path + suffix) !== undefined)
+        throw new DamagedFileError(`${path} is missing, but its ${suffix} is there`);
     if (create === undefined) return undefined;
     createDatabase(path, (db) => {
       new Transaction(db).run(() => {

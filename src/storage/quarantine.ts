@@ -67,7 +67,7 @@ export class Quarantine {
     const directory = tenantDirectory(this.#dataDir, tenant);
     if (look(join(directory, markerName)) !== undefined) return;
     makeDirectory(directory);
-    const names = ['tenant.db', 'tenant.db-wal', 'tenant.db-shm'].filter(
+    const names = ['tenant.db', ...sidecars.map((suffix) => `tenant.db${suffix}`)].filter(
       (name) => look(join(directory, name)) !== undefined,
     );
     const aside = this.#placeFor(tenant);
@@ -85,10 +85,10 @@ export class Quarantine {
     const name = basename(path);
     const aside = this.#placeFor(`journal-${basename(path, '.db')}`);
     const directory = join(path, '..');
-    // The sidecars first: while the main file lies in its place, a start finds it damaged again and ends the move.
-    const names = [...sidecars.map((suffix) => name + suffix), name].filter(
-      (each) => look(join(directory, each)) !== undefined,
-    );
+    // The mark last: while it lies in its place, a start finds the journal damaged again and ends the move.
+    const names = ['-wal', '-shm', '', '-mark']
+      .map((suffix) => name + suffix)
+      .filter((each) => look(join(directory, each)) !== undefined);
     this.#move(directory, names, aside);
     return aside;
   }

@@ -74,7 +74,9 @@ export function recover(
  * thread's port must have closed; the new thread may start when this returns. The file is left as it is.
  */
 export function recoverShard(dataDir: string, core: KeeperCore, shard: number, log: Logger): { rows: number } {
-  return { rows: look(journalPath(dataDir, shard)) === undefined ? 0 : feed(dataDir, core, shard, log) };
+  const path = journalPath(dataDir, shard);
+  const isThere = ['', '-wal', '-mark'].some((suffix) => look(path + suffix) !== undefined);
+  return { rows: isThere ? feed(dataDir, core, shard, log) : 0 };
 }
 
 /** Numbers of the journals there, also of those that have lost their main file. Half-made ones are removed: they never held a row. */
@@ -82,7 +84,7 @@ function findJournals(directory: string): number[] {
   const numbers = new Set<number>();
   for (const name of readdirSync(directory)) {
     if (/^\d+\.db\.new$/.test(name)) removeDatabase(join(directory, name));
-    else if (/^\d+\.db(-wal)?$/.test(name)) numbers.add(Number.parseInt(name, 10));
+    else if (/^\d+\.db(-wal|-mark)?$/.test(name)) numbers.add(Number.parseInt(name, 10));
   }
   return [...numbers].sort((a, b) => a - b);
 }
@@ -160,7 +162,7 @@ function checked(stored: StoredRow): CheckedRow {
 
 /** All rows or none: a journal that is unreadable in one place is not half believed. */
 function readAll(path: string, core: KeeperCore, shard: number, log: Logger, half: () => void): CheckedRow[] {
-  const journal = Journal.open(path);
+  const journal = Journal.open(path, core.received(shard));
   const rows: CheckedRow[] = [];
   try {
     journal.checkStructure();

@@ -85,12 +85,13 @@ export function checkpoint(db: Db): void {
   if (result?.busy !== 0) throw new Error(`${db.name}: the WAL could not be moved into the file, a reader holds it`);
 }
 
-export const sidecars = ['-wal', '-shm'] as const;
+/** What lies beside a file of ours and belongs to it: two of SQLite's, and the one of mark.ts. */
+export const sidecars = ['-wal', '-shm', '-mark'] as const;
 
 /** Deletes a file of ours that nobody has open, with its sidecars. */
 export function removeDatabase(path: string): void {
-  // The main file first: without it the sidecars mean nothing, without its WAL the main file would mean something older.
-  for (const suffix of ['', ...sidecars]) rmSync(path + suffix, { force: true });
+  // The mark first, or it would miss the rest. The WAL after the main file, which would mean something older without it.
+  for (const suffix of ['-mark', '', '-wal', '-shm']) rmSync(path + suffix, { force: true });
 }
 
 /** Does this error, or what caused it, say that the file's content cannot be trusted? */

@@ -21,6 +21,7 @@ import { PlaceTable } from './place-table.ts';
 import { SessionTable } from './session-table.ts';
 import { checkpoint, DamagedFileError, type Db } from './sqlite.ts';
 import type { TrailWrite } from './trail-write.ts';
+import { MarkedTransaction } from './marked-transaction.ts';
 import { Transaction } from './transaction.ts';
 import { VisitorTable } from './visitor-table.ts';
 
@@ -60,7 +61,7 @@ export class TenantFile {
   readonly history: HistoryTable;
   readonly sessions: SessionTable;
   readonly #db: Db;
-  readonly #transaction: Transaction;
+  readonly #transaction: MarkedTransaction;
 
   /** Undefined when the tenant has no file and `create` is false. @throws NewerFileError, DamagedFileError, SqliteError */
   static open(dataDir: string, tenant: string, options: OpenOptions): TenantFile | undefined {
@@ -77,18 +78,17 @@ export class TenantFile {
     if (db === undefined) return undefined;
     try {
       checkOwner(db, path, tenant);
-      return prepareAll(path, () => new TenantFile(tenant, db, options.boot));
+      return prepareAll(path, () => new TenantFile(tenant, db, options.boot, path));
     } catch (error) {
       db.close();
       throw error;
     }
   }
 
-  private constructor(tenant: string, db: Db, boot: string) {
+  private constructor(tenant: string, db: Db, boot: string, path: string) {
     this.tenant = tenant;
     this.#db = db;
-    this.#transaction = new Transaction(db);
-    this.epoch = epochOf(db, this.#transaction, boot);
+    this.epoch = epochOf(db, new Transaction(db), boot);
     this.actors = new ActorTable(db, tenant);
     this.closed = new ClosedTable(db);
     this.calls = new CallTable(db, tenant);
@@ -97,6 +97,8 @@ export class TenantFile {
     this.places = new PlaceTable(db, tenant);
     this.history = new HistoryTable(db, tenant);
     this.sessions = new SessionTable(db);
+    // Last: it holds a file open.
+    this.#transaction = new MarkedTransaction(db, path);
   }
 
   /** @throws CommitError, and then this file must be closed and opened again */
@@ -143,6 +145,7 @@ export class TenantFile {
   }
 
   close(): void {
+    this.#transaction.close();
     this.#db.close();
   }
 

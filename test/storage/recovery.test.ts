@@ -63,7 +63,7 @@ describe('recovery', () => {
     const core = openCore(dataDir);
     recover(dataDir, core, 2, silentLog);
     expectAll(core);
-    expect(readdirSync(join(dataDir, 'journal'))).toEqual(['0.db']);
+    expect(readdirSync(join(dataDir, 'journal'))).toEqual(['0.db', '0.db-mark']);
   });
 
   it('puts an actor together whose entries lie in two journals, in whatever order they are read', () => {
@@ -98,7 +98,7 @@ describe('recovery', () => {
         expectAll(again);
         again.close();
       }
-      expect(readdirSync(join(killed, 'journal'))).toEqual(['0.db']);
+      expect(readdirSync(join(killed, 'journal'))).toEqual(['0.db', '0.db-mark']);
     }
   });
 

@@ -62,7 +62,7 @@ export class Browser {
       this.#process.kill();
       await once(this.#process, 'exit');
     }
-    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }
 

@@ -20,18 +20,19 @@ test('no flipped bit and no cut file lets a wrong or an older value out', { time
   expect(report.acknowledged).toBeGreaterThan(1000);
 });
 
-test('a server that checks no checksum is found out', { timeout: 120_000 }, async () => {
+test.each([
+  ['checks no checksum', 'unchecked', { where: 'tenant', how: 'flip', worlds: ['stopped'] }, 'changed'],
+  ['does not miss the end of a file', 'unmarked', { where: 'journal', how: 'cut', worlds: ['journal'] }, 'lost'],
+] as const)('a server that %s is found out', { timeout: 120_000 }, async (_, plant, damage, expected) => {
   const report = await runFlipRounds({
+    ...damage,
     seed,
     rounds: 40,
-    where: 'tenant',
-    how: 'flip',
-    worlds: ['stopped'],
     roundsPerWorld: 40,
     dataDir: dataDir(),
-    plant: plantPath('unchecked'),
+    plant: plantPath(plant),
     untilFound: true,
   });
-  const wrong = report.violations.filter(({ kind }) => kind === 'changed').length;
-  expect({ seed, rounds: report.rounds, found: wrong > 0 }).toEqual({ seed, rounds: expect.any(Number), found: true });
+  const found = report.violations.some(({ kind }) => kind === expected);
+  expect({ seed, rounds: report.rounds, found }).toEqual({ seed, rounds: expect.any(Number), found: true });
 });
