@@ -54,6 +54,7 @@ const plants: readonly [string, Torture][] = [
   ['forgotten-visitors', shortChaos],
   ['second-goodbye', shortChaos],
   ['unchecked', (options) => runFlipRounds({ ...options, where: 'tenant', how: 'flip', worlds: ['stopped'] })],
+  ['unmarked', (options) => runFlipRounds({ ...options, where: 'journal', how: 'cut', worlds: ['journal'] })],
 ];
 const plantRoundsMax = 20;
 const names = [...Object.keys(tortures), 'faults', 'plants'];
