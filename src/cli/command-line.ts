@@ -6,50 +6,69 @@ import { createRequire } from 'node:module';
 import { ConfigError } from '../host/config-load.ts';
 import { didYouMean } from '../host/config-values.ts';
 import { parseArguments } from './arguments.ts';
+import { backupCommand } from './backup-command.ts';
+import { backupsCommand } from './backups-command.ts';
 import { CommandError } from './command-error.ts';
 import type { Command, Terminal } from './command.ts';
 import { doctorCommand } from './doctor-command.ts';
 import { exitCodes } from './exit-codes.ts';
 import { commandHelp, generalHelp } from './help.ts';
 import { inspectCommand } from './inspect-command.ts';
+import { openDataOperations } from './open-data-operations.ts';
 import { quarantineCommand } from './quarantine-command.ts';
+import { restoreCommand } from './restore-command.ts';
 import { serveCommand } from './serve-command.ts';
 import { tokenCommand } from './token-command.ts';
+import { verifyCommand } from './verify-command.ts';
 
 export const commands: readonly Command[] = [
   serveCommand,
   tokenCommand,
   inspectCommand,
+  backupCommand(openDataOperations),
+  backupsCommand,
+  verifyCommand,
+  restoreCommand(openDataOperations),
   quarantineCommand,
   doctorCommand,
 ];
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** Runs one command line. Never throws; answers with the exit code. */
-export async function runCommandLine(words: readonly string[], env: Env, terminal: Terminal): Promise<number> {
+/** Runs one command line, of the commands in `known`. Never throws; answers with the exit code. */
+export async function runCommandLine(
+  words: readonly string[],
+  env: Env,
+  terminal: Terminal,
+  known: readonly Command[] = commands,
+): Promise<number> {
   try {
-    return await run(words, env, terminal);
+    return await run(words, env, terminal, known);
   } catch (error) {
     return report(error, words, env, terminal);
   }
 }
 
-async function run(words: readonly string[], env: Env, terminal: Terminal): Promise<number> {
+async function run(
+  words: readonly string[],
+  env: Env,
+  terminal: Terminal,
+  known: readonly Command[],
+): Promise<number> {
   const [first, ...rest] = words;
   if (first === '--version' || first === '-v' || first === 'version') {
     terminal.out(version());
     return exitCodes.ok;
   }
   if (first === undefined) {
-    terminal.err(generalHelp(commands));
+    terminal.err(generalHelp(known));
     return exitCodes.usage;
   }
   if (first === 'help' || first === '--help' || first === '-h') {
-    terminal.out(rest[0] === undefined ? generalHelp(commands) : commandHelp(commandNamed(rest[0])));
+    terminal.out(rest[0] === undefined ? generalHelp(known) : commandHelp(commandNamed(rest[0], known)));
     return exitCodes.ok;
   }
-  const command = commandNamed(first);
+  const command = commandNamed(first, known);
   if (asksForHelp(rest)) {
     terminal.out(commandHelp(command));
     return exitCodes.ok;
@@ -60,10 +79,10 @@ async function run(words: readonly string[], env: Env, terminal: Terminal): Prom
   return await command.run({ positionals, flags, env, terminal });
 }
 
-function commandNamed(word: string): Command {
-  const command = commands.find((candidate) => candidate.name === word);
+function commandNamed(word: string, known: readonly Command[]): Command {
+  const command = known.find((candidate) => candidate.name === word);
   if (command !== undefined) return command;
-  const names = [...commands.map((candidate) => candidate.name), 'help'];
+  const names = [...known.map((candidate) => candidate.name), 'help'];
   if (word.startsWith('-')) {
     throw new CommandError(`the command comes first, then its flags, but "${word}" is a flag`, {
       exitCode: exitCodes.usage,

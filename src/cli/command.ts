@@ -3,6 +3,7 @@
  * packages are imported inside `run`, so that `--help` and mistakes answer at once and everywhere.
  */
 import type { SettingName } from '../host/config-settings.ts';
+import type { Screen } from './bar.ts';
 
 export interface Flag {
   /** With its dashes. */
@@ -18,6 +19,8 @@ export interface Terminal {
   err(text: string): void;
   /** True when a person reads stdout. */
   readonly isTty: boolean;
+  /** Where a bar can be drawn: stderr, when a person reads it. */
+  readonly screen?: Screen | undefined;
 }
 
 export interface Invocation {

@@ -5,6 +5,8 @@ export const exitCodes = {
   failed: 1,
   /** The command line was wrong. */
   usage: 64,
+  /** A backup is damaged. */
+  damaged: 65,
   /** The app module cannot be loaded. */
   noApp: 66,
   /** The port is in use. */

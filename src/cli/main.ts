@@ -16,5 +16,6 @@ if (major < 22 || (major === 22 && minor < 18)) {
     out: (text) => console.log(text),
     err: (text) => console.error(text),
     isTty: process.stdout.isTTY,
+    screen: process.stderr.isTTY ? process.stderr : undefined,
   });
 }

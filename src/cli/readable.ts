@@ -14,6 +14,17 @@ export function readableBytes(bytes: number): string {
   return `${value.toFixed(digits)} ${sizeUnits[unit]}`;
 }
 
+/** `12 ms`, `1.5 s`, `3 min`. */
+export function readableTime(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  return ms < 120_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.floor(ms / 60_000)} min`;
+}
+
+/** `1,204`. */
+export function grouped(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
 /** `just now`, `40 s ago`, `3 min ago`, `2 h ago`, `5 days ago`. */
 export function readableAge(ageMs: number): string {
   const seconds = Math.floor(ageMs / 1000);

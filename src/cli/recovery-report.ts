@@ -4,15 +4,11 @@
  */
 import type { Logger } from '../host/log.ts';
 import type { Progress } from '../host/progress.ts';
+import { barGone, barLine, type Screen } from './bar.ts';
+import { grouped } from './readable.ts';
 
 const pollMs = 500;
 const quietMs = 1000;
-const barCells = 30;
-
-/** Where a bar can be drawn: a terminal. */
-export interface Screen {
-  write(text: string): unknown;
-}
 
 /** Starts reporting. @returns ends it */
 export function reportRecovery(progress: Progress, log: Logger, screen: Screen | undefined): () => void {
@@ -46,28 +42,24 @@ export class RecoveryReport {
     if (this.#screen === undefined) {
       // Timers are late by a little: the next whole second counts, so that two polls never make two lines of one.
       this.#nextMs = (Math.floor(elapsedMs / quietMs) + 1) * quietMs;
-      this.#log.info({ rows: done, rowsTotal: total }, `journal replay: ${sentence(done, total)}`);
+      this.#log.info({ rows: done, rowsTotal: total }, `journal replay: ${percent(done, total)} %, ${sentence(done, total)}`);
     } else {
-      const filled = Math.floor((done / total) * barCells);
-      // The cursor waits at the start of the line, so that a log line of another thread writes over the bar.
-      this.#screen.write(
-        `\u001b[K  replaying [${'█'.repeat(filled)}${'░'.repeat(barCells - filled)}] ${sentence(done, total)}\r`,
-      );
+      this.#screen.write(barLine('replaying', done, total, sentence(done, total), this.#screen.columns));
       this.#drawn = true;
     }
   }
 
   /** Takes the bar away. */
   end(): void {
-    if (this.#drawn) this.#screen?.write('\u001b[K');
+    if (this.#drawn) this.#screen?.write(barGone);
     this.#drawn = false;
   }
 }
 
-function sentence(done: number, total: number): string {
-  return `${Math.floor((done / total) * 100)} %, ${grouped(done)} of ${grouped(total)} rows`;
+function percent(done: number, total: number): number {
+  return Math.floor((done / total) * 100);
 }
 
-function grouped(count: number): string {
-  return count.toLocaleString('en-US');
+function sentence(done: number, total: number): string {
+  return `${grouped(done)} of ${grouped(total)} rows`;
 }

@@ -5,10 +5,11 @@
  */
 import { availableParallelism } from 'node:os';
 import { checkLimits, defaultLimits, partitions, type Limits } from '../protocol/limits.ts';
-import type { AuthConfig, Config } from './config.ts';
+import type { AuthConfig, BackupConfig, Config } from './config.ts';
 import { label, SettingReader, type ConfigSources, type Origin } from './config-reader.ts';
-import { checkAuth, checkPorts, checkServing } from './config-rules.ts';
+import { checkAuth, checkBackup, checkPorts, checkServing } from './config-rules.ts';
 import { settingNames, type SettingName } from './config-settings.ts';
+import { backupKeep, durationOrOff } from './config-times.ts';
 import {
   algorithms,
   anyText,
@@ -56,13 +57,15 @@ export function loadConfig(sources: ConfigSources, options: LoadOptions = {}): L
   const reader = new SettingReader(sources, options.names ?? settingNames);
   const limits = readLimits(reader);
   const dev = reader.read('DEV', false, yesOrNo);
+  const dataDir = reader.read('DATA_DIR', './data', anyText);
   const config: Config = {
     app: options.app ?? '',
     dev,
     host: reader.read('HOST', '127.0.0.1', hostAddress),
     port: reader.read('PORT', 8080, wholeNumber(0, 65_535, '; 0 takes a free one')),
     adminPort: reader.read('ADMIN_PORT', undefined, wholeNumber(0, 65_535, '; 0 takes a free one')),
-    dataDir: reader.read('DATA_DIR', './data', anyText),
+    dataDir,
+    backup: readBackup(reader, dataDir),
     // The gateway and main need a core between them; with one core they share it with the only shard.
     shards: reader.read(
       'SHARDS',
@@ -78,10 +81,19 @@ export function loadConfig(sources: ConfigSources, options: LoadOptions = {}): L
     limits: limits.values,
   };
   checkPorts(config, reader);
+  checkBackup(config, reader);
   checkAuth(config.auth, reader);
   if (options.serving) checkServing(config, reader);
   if (reader.problems.length > 0) throw new ConfigError(reader.problems);
   return { config: freeze(config), origins: reader.origins, limitOrigins: limits.origins };
+}
+
+function readBackup(reader: SettingReader, dataDir: string): BackupConfig {
+  return {
+    dir: reader.read('BACKUP_DIR', `${dataDir.replace(/(?<=.)\/+$/, '')}/backups`, anyText),
+    intervalMs: reader.read('BACKUP_INTERVAL', undefined, durationOrOff),
+    keep: reader.read('BACKUP_KEEP', { hours: 24, days: 7, weeks: 4 }, backupKeep),
+  };
 }
 
 function readAuth(reader: SettingReader): AuthConfig {
@@ -140,7 +152,7 @@ function readLimits(reader: SettingReader): { values: Limits; origins: Map<strin
 }
 
 function freeze(config: Config): Config {
-  const { allowedOrigins, auth, limits } = config;
-  for (const part of [allowedOrigins, auth, auth.algorithms, limits]) Object.freeze(part);
+  const { allowedOrigins, auth, backup, limits } = config;
+  for (const part of [allowedOrigins, auth, auth.algorithms, backup, backup.keep, limits]) Object.freeze(part);
   return Object.freeze(config);
 }

@@ -2,6 +2,7 @@
  * What must hold between settings. Every rule reports through the reader, under the flag or variable that is to be
  * changed, and is silent about settings that could not even be read.
  */
+import { relative, resolve } from 'node:path';
 import type { AuthConfig, Config } from './config.ts';
 import type { SettingReader } from './config-reader.ts';
 import type { SettingName } from './config-settings.ts';
@@ -23,6 +24,14 @@ const noKeys = `AUTH_JWT_SECRET, AUTH_JWKS_URL, AUTH_JWKS_FILE: none is set, so 
 export function checkPorts(config: Config, reader: SettingReader): void {
   if (config.adminPort === undefined || config.adminPort === 0 || config.adminPort !== config.port) return;
   reader.fail('ADMIN_PORT', `${config.adminPort} is the port of the clients already; choose another, or leave it out`);
+}
+
+/** Where the server moves and removes files of its own, nothing else may lie. */
+export function checkBackup({ dataDir, backup }: Config, reader: SettingReader): void {
+  const directory = resolve(backup.dir);
+  const [first = ''] = relative(resolve(dataDir), directory).split('/');
+  if (directory === resolve(dataDir) || ['tenants', 'journal', 'quarantine'].includes(first))
+    reader.fail('BACKUP_DIR', `${backup.dir} is where the data itself lies; name a folder of its own`);
 }
 
 export function checkAuth(auth: AuthConfig, reader: SettingReader): void {

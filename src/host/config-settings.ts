@@ -2,6 +2,7 @@
  * Every setting that an operator has, as data: its name in the environment, what it expects, what it is for. The flag is
  * the same word in kebab case. `--help`, `--print-config`, the loader and docs/configuration.md all speak from this list.
  */
+import { durationText, keepText } from './config-times.ts';
 import { logLevels } from './log.ts';
 import type { Config } from './config.ts';
 
@@ -32,6 +33,24 @@ export const settings = {
     help: 'Where every acknowledged call is kept.',
     fallback: './data',
     of: (c: Config) => c.dataDir,
+  },
+  BACKUP_DIR: {
+    value: '<folder>',
+    help: 'Where backups and the archived log lie.',
+    fallback: 'DATA_DIR/backups',
+    of: (c: Config) => c.backup.dir,
+  },
+  BACKUP_INTERVAL: {
+    value: '<time>',
+    help: 'Time between backups that the server makes by itself, such as 15m or 1h; off: none.',
+    fallback: 'off',
+    of: (c: Config) => durationText(c.backup.intervalMs),
+  },
+  BACKUP_KEEP: {
+    value: '<list>',
+    help: 'How many hourly, daily and weekly backups are kept.',
+    fallback: '24h,7d,4w',
+    of: (c: Config) => keepText(c.backup.keep),
   },
   ADMIN_PORT: {
     value: '<port>',

@@ -17,6 +17,20 @@ export interface AuthConfig {
   readonly queryToken: boolean;
 }
 
+/** How many backups of each kind are kept; 0 keeps none of that kind. */
+export interface BackupKeep {
+  readonly hours: number;
+  readonly days: number;
+  readonly weeks: number;
+}
+
+export interface BackupConfig {
+  readonly dir: string;
+  /** Between backups that the server makes by itself; undefined: it makes none. */
+  readonly intervalMs: number | undefined;
+  readonly keep: BackupKeep;
+}
+
 export interface Config {
   /** Path of the module that exports the app. */
   readonly app: string;
@@ -28,6 +42,7 @@ export interface Config {
   /** Health and readiness on their own loopback port; undefined: none. */
   readonly adminPort: number | undefined;
   readonly dataDir: string;
+  readonly backup: BackupConfig;
   readonly shards: number;
   readonly gateways: number;
   readonly shutdownTimeoutMs: number;

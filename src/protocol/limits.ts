@@ -74,6 +74,10 @@ export const defaultLimits = {
   /** Outcomes of one client's numbered calls at one actor that it has not acknowledged, and their bytes; past them its calls are REJECTED as QUOTA. */
   unacknowledgedCallsMax: 2048,
   unacknowledgedBytesMax: 16 * 1024 * 1024,
+  /** Milliseconds that a committed entry may wait before it is in the archived log: what a lost disk can cost. */
+  archiveDelayMs: 1000,
+  /** Bytes of entries that wait for a backup target that does not answer; past it the archived log gets a gap. */
+  archiveBufferBytesMax: 64 * 1024 * 1024,
   /** Verified HTTP tokens that one gateway remembers, each until it expires. */
   httpPrincipalsMax: 1000,
 };

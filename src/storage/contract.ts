@@ -90,6 +90,8 @@ export interface JournalEntry {
 /** One committed row, as it lies in the journal. */
 export interface JournalRow {
   readonly journalSeq: number;
+  /** When it was committed, milliseconds since the epoch; never falls while a process runs. Undefined in a row of a former format. */
+  readonly atMs?: number;
   /** Entries in the format of `storage/entry.ts`. */
   readonly body: string;
 }

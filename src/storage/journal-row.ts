@@ -2,7 +2,8 @@
  * A journal row: the entries of one commit, with a table of contents of its own.
  *
  * Body and contents carry a CRC each, seeded with the row's number, so that a row under another number is noticed too.
- * Contents say how many entries of which actor lie in the body: when the body is damaged they still tell who is hit.
+ * Contents say when it was committed, and how many entries of which actor lie in the body: when the body is damaged they
+ * still tell who is hit.
  */
 import { crc32 } from 'node:zlib';
 import { type Address, addressKey } from '../protocol/address.ts';
@@ -25,8 +26,8 @@ export interface Damage {
 }
 
 export type RowCheck =
-  /** `body` holds the sound entries only. */
-  | { readonly kind: 'readable'; readonly body: string; readonly damage: readonly Damage[] }
+  /** `body` holds the sound entries only; `atMs` as in JournalRow. */
+  | { readonly kind: 'readable'; readonly atMs?: number; readonly body: string; readonly damage: readonly Damage[] }
   /** Nobody can say whose entries were in it. */
   | { readonly kind: 'unreadable' };
 
@@ -37,34 +38,40 @@ export interface PackedRow {
   readonly crc: number;
 }
 
-export function packRow(journalSeq: number, entries: readonly JournalEntry[]): PackedRow {
-  const toc = contents(entries);
+export function packRow(journalSeq: number, atMs: number, entries: readonly JournalEntry[]): PackedRow {
+  const toc = contents(atMs, entries);
   const body = encodeEntries(entries);
   return { toc, tocCrc: sum(journalSeq, toc), body, crc: sum(journalSeq, body) };
 }
 
 export function checkRow({ journalSeq, toc, tocCrc, body, crc }: StoredRow): RowCheck {
-  if (typeof body === 'string' && sum(journalSeq, body) === crc) return { kind: 'readable', body, damage: [] };
-  if (typeof toc !== 'string' || sum(journalSeq, toc) !== tocCrc) return { kind: 'unreadable' };
-  return salvage(toc, typeof body === 'string' ? body : '');
+  const isTocSound = typeof toc === 'string' && sum(journalSeq, toc) === tocCrc;
+  const atMs = isTocSound ? commitTime(toc) : {};
+  if (typeof body === 'string' && sum(journalSeq, body) === crc) return { kind: 'readable', ...atMs, body, damage: [] };
+  if (!isTocSound) return { kind: 'unreadable' };
+  return { kind: 'readable', ...atMs, ...salvage(toc, typeof body === 'string' ? body : '') };
 }
 
-/** One line per actor: count, tenant, type, id, joined by tabs. Names hold no control characters. */
-function contents(entries: readonly JournalEntry[]): string {
+/** The time, then one line per actor: count, tenant, type, id, joined by tabs. Names hold no control characters. */
+function contents(atMs: number, entries: readonly JournalEntry[]): string {
   // By identity, which is cheap and usually right; an actor that appears under two objects has two lines, and they add up.
   const counts = new Map<Address, number>();
   for (const { address } of entries) counts.set(address, (counts.get(address) ?? 0) + 1);
-  let toc = '';
-  for (const [{ tenant, type, id }, count] of counts) {
-    toc += `${toc === '' ? '' : '\n'}${count}\t${tenant}\t${type}\t${id}`;
-  }
+  let toc = `@${atMs}`;
+  for (const [{ tenant, type, id }, count] of counts) toc += `\n${count}\t${tenant}\t${type}\t${id}`;
   return toc;
 }
 
+/** Nothing for a row of a former format. */
+function commitTime(toc: string): { atMs?: number } {
+  return toc.startsWith('@') ? { atMs: Number.parseInt(toc.slice(1), 10) } : {};
+}
+
 /** Keeps the entries that are sound, and blames every actor that has fewer of them than the contents say. */
-function salvage(toc: string, body: string): RowCheck {
+function salvage(toc: string, body: string): { body: string; damage: Damage[] } {
   const missing = new Map<string, { address: Address; count: number; text: string }>();
   for (const line of toc.split('\n')) {
+    if (line === '' || line.startsWith('@')) continue;
     const [count, tenant, type, id] = line.split('\t') as [string, string, string, string];
     const address = { tenant, type, id };
     const known = missing.get(addressKey(address)) ?? { address, count: 0, text: '' };
@@ -85,7 +92,7 @@ function salvage(toc: string, body: string): RowCheck {
   }
   const damage: Damage[] = [];
   for (const { address, count } of missing.values()) if (count !== 0) damage.push({ address, text: broken.join('\n') });
-  return { kind: 'readable', body: sound.join('\n'), damage };
+  return { body: sound.join('\n'), damage };
 }
 
 function sum(journalSeq: number, text: string): number {

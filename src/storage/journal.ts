@@ -11,6 +11,7 @@
  */
 import { strict as assert } from 'node:assert';
 import { dirname } from 'node:path';
+import { type Clock, systemClock } from '../host/clock.ts';
 import type { JournalEntry, JournalRow } from './contract.ts';
 import { JournalFile } from './journal-file.ts';
 import { packRow, checkRow, type StoredRow } from './journal-row.ts';
@@ -33,9 +34,11 @@ export class LostRowsError extends Error {
 
 export class Journal {
   readonly path: string;
+  readonly #clock: Pick<Clock, 'now'>;
   #file: JournalFile | undefined;
   #endMark: Mark | undefined;
   #lastSeq = 0;
+  #lastAtMs = 0;
   /** Rows up to here are deleted on disk; rows up to `#forgetTo` will be. */
   #forgotten = 0;
   #forgetTo = 0;
@@ -50,12 +53,13 @@ export class Journal {
    * Opens or creates it. Rows up to `elsewhere` are not missed.
    * @throws NewerFileError, DamagedFileError, SqliteError
    */
-  static open(path: string, elsewhere = 0): Journal {
-    return new Journal(path, elsewhere);
+  static open(path: string, elsewhere = 0, clock: Pick<Clock, 'now'> = systemClock): Journal {
+    return new Journal(path, elsewhere, clock);
   }
 
-  private constructor(path: string, elsewhere: number) {
+  private constructor(path: string, elsewhere: number, clock: Pick<Clock, 'now'>) {
     this.path = path;
+    this.#clock = clock;
     this.#load();
     this.#checkEnd(elsewhere);
     this.#handedOver = this.#lastSeq;
@@ -82,7 +86,8 @@ export class Journal {
     assert(entries.length > 0, 'a commit needs entries');
     const file = this.#required();
     const journalSeq = this.#lastSeq + 1;
-    const row = packRow(journalSeq, entries);
+    const atMs = Math.max(this.#clock.now(), this.#lastAtMs);
+    const row = packRow(journalSeq, atMs, entries);
     this.#write(file, durability === 'durable' ? 'FULL' : 'NORMAL', () => {
       file.insert.run(journalSeq, row.toc, row.tocCrc, row.body, row.crc);
     });
@@ -90,8 +95,9 @@ export class Journal {
     // Rows without fsync may be lost with the host, and nobody was promised otherwise.
     if (durability === 'durable') this.#endMark?.write(journalSeq);
     this.#handedOver = journalSeq;
+    this.#lastAtMs = atMs;
     this.#account(Buffer.byteLength(row.body) + row.toc.length);
-    return { journalSeq, body: row.body };
+    return { journalSeq, atMs, body: row.body };
   }
 
   /** Every row up to there is safe elsewhere. */
@@ -124,7 +130,8 @@ export class Journal {
       const check = checkRow(stored);
       if (check.kind === 'unreadable' || check.damage.length > 0)
         throw new DamagedFileError(`${this.path}: row ${stored.journalSeq} fails its check`);
-      rows.push({ journalSeq: stored.journalSeq, body: check.body });
+      const { atMs, body } = check;
+      rows.push({ journalSeq: stored.journalSeq, ...(atMs === undefined ? {} : { atMs }), body });
     }
     return rows;
   }
@@ -189,7 +196,7 @@ export class Journal {
         file.mark.run(safeTo);
       }
       for (let missing = first; missing <= journalSeq; missing += 1) {
-        const { toc, tocCrc, body, crc } = packRow(missing, []);
+        const { toc, tocCrc, body, crc } = packRow(missing, this.#lastAtMs, []);
         file.insert.run(missing, toc, tocCrc, body, crc);
       }
     });

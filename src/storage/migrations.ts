@@ -25,6 +25,8 @@ export const journalFormat: Format = {
      INSERT INTO marks VALUES ('forgotten', 0), ('flushes', 0);`,
     // Entries may have a trail, which a program that knows only the first step would take for a part of the call.
     "UPDATE marks SET value = value WHERE name = 'flushes';",
+    // Contents begin with the time of the commit, which an older program would take for an actor.
+    "UPDATE marks SET value = value WHERE name = 'flushes';",
   ],
 };
 

@@ -14,6 +14,7 @@ import { readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Logger } from '../host/log.ts';
 import { isTenant } from '../protocol/address.ts';
+import type { JournalRow } from './contract.ts';
 import { Journal } from './journal.ts';
 import { checkRow, type Damage, type StoredRow } from './journal-row.ts';
 import type { KeeperCore } from './keeper.ts';
@@ -147,9 +148,7 @@ function feed(dataDir: string, core: KeeperCore, shard: number, log: Logger, hal
   return rows.length;
 }
 
-interface CheckedRow {
-  readonly journalSeq: number;
-  readonly body: string;
+interface CheckedRow extends JournalRow {
   readonly damage: readonly Damage[];
 }
 
@@ -157,7 +156,8 @@ function checked(stored: StoredRow): CheckedRow {
   const check = checkRow(stored);
   if (check.kind === 'unreadable')
     throw new DamagedFileError(`nobody can tell whose entries row ${stored.journalSeq} held`);
-  return { journalSeq: stored.journalSeq, body: check.body, damage: check.damage };
+  const { kind: _, ...row } = check;
+  return { journalSeq: stored.journalSeq, ...row };
 }
 
 /** All rows or none: a journal that is unreadable in one place is not half believed. */

@@ -37,7 +37,7 @@ function closedOff(): string {
     call: undefined,
     trail: undefined,
   });
-  const { body } = packRow(1, [entry('acme', 'c1'), entry('globex', 'c1')]);
+  const { body } = packRow(1, 1, [entry('acme', 'c1'), entry('globex', 'c1')]);
   core.committed(0, { journalSeq: 1, body }, [{ address: address('acme', 'c2'), text: '' }]);
   core.flush();
   core.quarantineTenant('globex', 'a page of it is damaged');

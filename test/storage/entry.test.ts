@@ -171,11 +171,16 @@ describe('journal rows', () => {
     stateEntry(address('c2', 'b-2'), 1, { count: 2 }),
     callEntry(address('c1'), 1, okCall('k', 1)),
   ];
-  const packed = packRow(5, written);
+  const packed = packRow(5, 1_700_000_000_000, written);
   const row = { journalSeq: 5, ...packed };
 
   it('are readable as they were packed, and under their own number only', () => {
-    expect(checkRow(row)).toEqual({ kind: 'readable', body: packed.body, damage: [] });
+    expect(checkRow(row)).toEqual({
+      kind: 'readable',
+      atMs: 1_700_000_000_000,
+      body: packed.body,
+      damage: [],
+    });
     expect(checkRow({ ...row, journalSeq: 6 })).toEqual({ kind: 'unreadable' });
   });
 

@@ -129,11 +129,11 @@ describe('a journal whose commit fails', () => {
     const dataDir = temporaryDirectory();
     const journal = openJournal(dataDir);
     journal.commit(one, 'durable');
-    const row = packRow(2, one);
+    const row = packRow(2, 7, one);
     const other = new Database(journalPath(dataDir, 0));
     other.prepare('INSERT INTO rows VALUES (2, ?, ?, ?, ?)').run(row.toc, row.tocCrc, row.body, row.crc);
     other.close();
-    expect(journal.reopen()).toEqual([{ journalSeq: 2, body: row.body }]);
+    expect(journal.reopen()).toEqual([{ journalSeq: 2, atMs: 7, body: row.body }]);
     expect(journal.reopen()).toEqual([]);
     expect(journal.commit(one, 'durable').journalSeq).toBe(3);
   });

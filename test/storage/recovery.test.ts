@@ -154,7 +154,7 @@ describe('recovery', () => {
     db.pragma('user_version = 99');
     db.close();
     expect(() => recover(dataDir, openCore(dataDir), 1, silentLog)).toThrow(
-      /0\.db is a journal of version 99, this program knows versions up to 2: start the newer/,
+      /0\.db is a journal of version 99, this program knows versions up to 3: start the newer/,
     );
     expect(existsSync(journalPath(dataDir, 0))).toBe(true);
   });
