@@ -26,6 +26,7 @@ export type { CallOptions } from './call.ts';
 export type { ClientConnection, ConnectionStatus } from './connection.ts';
 export type { EventOptions } from './event-feed.ts';
 export type { Handle, HandleMeta, StateHandle } from './handle.ts';
+export type { StateOptions } from './subscriptions.ts';
 
 export interface ClientOptions {
   /** `ws:`, `wss:`, `http:` or `https:`; without a path it means `/ws`. In a page also relative to it. */
@@ -41,8 +42,8 @@ export interface ClientOptions {
   readonly connectTimeoutMs?: number | undefined;
   readonly reconnect?: BackoffOptions | undefined;
   /**
-   * Gets what has no caller: exceptions of listeners and of `token`, refused subscriptions and tokens, missed events that
-   * no `onGap` hears of, frames that are none.
+   * Gets what has no caller: exceptions of listeners and of `token`, refused tokens, refused subscriptions of which no
+   * `onError` of a listener hears, missed events that no `onGap` hears of, frames that are none.
    * By default they are reported as uncaught by the browser, and printed elsewhere.
    */
   readonly onError?: ((error: unknown) => void) | undefined;
@@ -93,6 +94,7 @@ export function createClient<AnyApp extends App>(options: ClientOptions): Client
         if (message.type !== 'rpc:result') subscriptions.receive(message);
         else if (calls.settle(message)) connection.prove();
       },
+      onRenewed: () => subscriptions.retryRefused(),
       onLost: (error) => calls.lose(error),
       onEnd: (error) => {
         calls.end(error);

@@ -43,6 +43,8 @@ export interface ConnectionOwner {
   /** Connected: send what waits. */
   onOpen(welcome: Welcome): void;
   onMessage(message: ServerMessage): void;
+  /** The server took a new token on the open connection. */
+  onRenewed(): void;
   /** Nobody will answer what was sent on this connection. */
   onLost(error: FermataError): void;
   /** The last word: no connection will come any more. */
@@ -180,8 +182,10 @@ export class Connection implements ClientConnection {
     if (message.type === 'server:shutdown') {
       this.#shutdownDelayMs = Math.min(Math.max(message.reconnectInMs || 0, 0), shutdownDelayMsMax);
       if (this.#phase.kind === 'open') this.#phase.leaving = true;
-    } else if (message.type === 'auth:ok') refresh?.confirm();
-    else if (message.type === 'error' && message.re?.type === 'auth') {
+    } else if (message.type === 'auth:ok') {
+      refresh?.confirm();
+      this.#owner.onRenewed();
+    } else if (message.type === 'error' && message.re?.type === 'auth') {
       const { code, retryable, retryAfterMs } = message;
       const why = `The server refused the new token: ${message.message}`;
       refresh?.refuse(new FermataError(code, why, { outcome: 'rejected', retryable, retryAfterMs }));

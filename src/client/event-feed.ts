@@ -27,6 +27,8 @@ export class EventFeed {
   #position: StreamPosition | undefined;
   /** How often the server was asked without a place to go on from, until it told one. */
   #asked = 0;
+  /** The server refused for good, and was not asked since. */
+  #refused = false;
 
   constructor(name: string, report: (error: unknown) => void) {
     this.#name = name;
@@ -41,6 +43,10 @@ export class EventFeed {
   /** Where a subscription goes on; undefined when it starts with what comes. */
   get position(): StreamPosition | undefined {
     return this.#position;
+  }
+
+  get refused(): boolean {
+    return this.#refused;
   }
 
   /** Returns a function that removes the listener; true when it was still there. */
@@ -62,7 +68,13 @@ export class EventFeed {
 
   /** The server was asked to go on from `position`. */
   ask(): void {
+    this.#refused = false;
     if (this.#position === undefined) this.#asked += 1;
+  }
+
+  /** The server will send nothing. */
+  refuse(): void {
+    this.#refused = true;
   }
 
   /** What follows comes after `position`. */
@@ -100,6 +112,7 @@ export class EventFeed {
   #forget(): void {
     this.#position = undefined;
     this.#asked = 0;
+    this.#refused = false;
   }
 
   #tellGap(): void {

@@ -8,19 +8,25 @@
 import type { Actor, EventsOf, MethodsOf, StateOf } from '../actor/infer.ts';
 import type { CallOptions } from './call.ts';
 import type { Calls } from './calls.ts';
+import type { FermataError } from './error.ts';
 import type { EventOptions } from './event-feed.ts';
-import type { ActorRef, Subscriptions } from './subscriptions.ts';
+import type { ActorRef, StateOptions, Subscriptions } from './subscriptions.ts';
 
 export interface StateHandle<State> {
   /**
    * Calls the listener at once when a state is known, then on each change; returns a function that ends it. The states
-   * share what did not change: never write to them.
+   * share what did not change: never write to them. A server that refused for good is asked anew.
    */
-  subscribe(listener: (state: State) => void): () => void;
+  subscribe(listener: (state: State) => void, options?: StateOptions): () => void;
   /** The last known state; undefined before the first snapshot and while nobody is subscribed. */
   get(): State | undefined;
   /** The same as `get`, under the name that other libraries use. */
   getSnapshot(): State | undefined;
+  /**
+   * Why the server gives no state, or no newer one: it refused the subscription for good. Undefined again once it is asked
+   * anew (by a further `subscribe`, after a new token, after a reconnect), once a state arrives, and while nobody is subscribed.
+   */
+  readonly error: FermataError | undefined;
 }
 
 export interface HandleMeta {
@@ -54,9 +60,12 @@ export type Handle<AnyActor extends Actor> = {
 export function makeHandle(ref: ActorRef, calls: Calls, subscriptions: Subscriptions): object {
   const get = (): unknown => subscriptions.state(ref);
   const state: StateHandle<unknown> = {
-    subscribe: (listener) => subscriptions.onState(ref, listener),
+    subscribe: (listener, options = {}) => subscriptions.onState(ref, listener, options),
     get,
     getSnapshot: get,
+    get error() {
+      return subscriptions.error(ref);
+    },
   };
   const on = (event: string, listener: (payload: unknown) => void, options: EventOptions = {}): (() => void) =>
     subscriptions.onEvent(ref, event, listener, options);

@@ -7,8 +7,8 @@
  * screen gives way to it: what a component has is then the same object until it differs.
  */
 import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from 'react';
-import type { ClientConnection, StateHandle } from './client.ts';
-import { firstState, isOver, linger } from './react-hold.ts';
+import type { ClientConnection, FermataError, StateHandle, StateOptions } from './client.ts';
+import { firstState, freshRefusal, isOver, linger } from './react-hold.ts';
 
 /** What the hooks need of a handle. */
 export interface StateOwner<State> {
@@ -27,7 +27,13 @@ export function useActorState<State, Selection>(
   return selection === unknown ? undefined : selection;
 }
 
-/** Suspends until there is a state. */
+/** Why the server refused the state for good; undefined while it has not. */
+export function useActorError(handle: StateOwner<unknown>): FermataError | undefined {
+  const subscribe = useCallback((onError: () => void) => watch(handle, 'error', nobody, { onError }), [handle]);
+  return useSyncExternalStore(subscribe, () => handle.state.error, nobody);
+}
+
+/** Suspends until there is a state, and throws when the server refuses it. */
 export function useKnownState<State, Selection>(
   connection: ClientConnection,
   handle: StateOwner<State>,
@@ -37,6 +43,8 @@ export function useKnownState<State, Selection>(
   const selection = useSelection(handle, refuseOnServer, selector, isEqual);
   if (selection !== unknown) return selection;
   if (isOver(connection.status)) throw connection.error ?? new Error(`the client is ${connection.status}`);
+  const refusal = freshRefusal(handle);
+  if (refusal !== undefined) throw refusal;
   // What React takes for "not yet", in 18 and 19 alike.
   // oxlint-disable-next-line typescript/only-throw-error
   throw firstState(connection, handle);
@@ -51,16 +59,7 @@ function useSelection<State, Selection>(
   /** What is on screen, and of whom: an equality may compare less than what tells two actors apart. */
   const shown = useRef<{ readonly handle: object; readonly selection: Selection } | undefined>(undefined);
 
-  const subscribe = useCallback(
-    (onChange: () => void) => {
-      const stop = handle.state.subscribe(onChange);
-      return () => {
-        linger(handle, 'state', () => handle.state.subscribe(() => {}));
-        stop();
-      };
-    },
-    [handle],
-  );
+  const subscribe = useCallback((onChange: () => void) => watch(handle, 'state', onChange), [handle]);
 
   const select = useMemo(() => {
     let last: { readonly state: State; readonly selection: Selection } | undefined;
@@ -82,6 +81,24 @@ function useSelection<State, Selection>(
   }, [handle, selection]);
   return selection;
 }
+
+/** Returns a function that ends it, a moment later for the server. */
+function watch<State>(
+  handle: StateOwner<State>,
+  topic: string,
+  listener: () => void,
+  options: StateOptions = {},
+): () => void {
+  const stop = handle.state.subscribe(listener, options);
+  const lingerOptions = options.onError === undefined ? {} : { onError: nobody };
+  return () => {
+    // Nothing comes of a refused one, and to subscribe would be to ask again.
+    if (handle.state.error === undefined) linger(handle, topic, () => handle.state.subscribe(nobody, lingerOptions));
+    stop();
+  };
+}
+
+function nobody(): undefined {}
 
 /** Where no selector was given the selection is the state: see the overloads in react.ts. */
 function whole(state: unknown): never {

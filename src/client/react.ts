@@ -19,11 +19,11 @@
 import type { ReactElement, ReactNode } from 'react';
 import { createContext, createElement, useContext, useMemo, useSyncExternalStore } from 'react';
 import type { Actor, ActorsOf, App, EventsOf, MethodsOf } from '../actor/infer.ts';
-import type { Client, ConnectionStatus, Handle } from './client.ts';
+import type { Client, ConnectionStatus, FermataError, Handle } from './client.ts';
 import type { EventOptions } from './event-feed.ts';
 import { type CallState, useCall } from './react-call.ts';
 import { useEvent } from './react-event.ts';
-import { type StateOwner, useActorState, useKnownState } from './react-state.ts';
+import { type StateOwner, useActorError, useActorState, useKnownState } from './react-state.ts';
 
 export type { CallState } from './react-call.ts';
 
@@ -46,7 +46,7 @@ export interface FermataReact<AnyApp extends App> {
   useClient: () => Client<AnyApp>;
   /** The handle of one actor: the same object on each render. */
   useActor: <Type extends ActorName<AnyApp>>(type: Type, id: string) => Handle<ActorsOf<AnyApp>[Type]>;
-  /** The actor's state, or what the selector takes of it; undefined until the first one arrived. */
+  /** The actor's state, or what the selector takes of it; undefined until the first one arrived: see `useActorError`. */
   useActorState: {
     <State>(handle: StateOwner<State>): State | undefined;
     <State, Selection>(
@@ -57,7 +57,8 @@ export interface FermataReact<AnyApp extends App> {
   };
   /**
    * The same for a component below `<Suspense>`: it waits there for the first state, so that it always has one.
-   * @throws FermataError to the error boundary when no state will come: the client is `closed` or `unauthorized`
+   * @throws FermataError to the error boundary when no state will come: the server refused it for good, or the client is
+   * `closed` or `unauthorized`
    */
   useActorStateSuspense: {
     <State>(handle: StateOwner<State>): State;
@@ -67,6 +68,8 @@ export interface FermataReact<AnyApp extends App> {
       isEqual?: Equality<Selection>,
     ): Selection;
   };
+  /** Why the server gives no state of this actor, or no newer one: it refused for good. Undefined while it has not. */
+  useActorError: (handle: StateOwner<unknown>) => FermataError | undefined;
   /** Calls the listener of the latest render on each event of this name, for as long as the component is mounted. */
   useEvent: <AnyActor extends Actor, Name extends keyof EventsOf<AnyActor> & string>(
     handle: Handle<AnyActor>,
@@ -101,6 +104,7 @@ export function createFermataReact<AnyApp extends App>(): FermataReact<AnyApp> {
       return useMemo(() => client[type](id), [client, type, id]);
     },
     useActorState,
+    useActorError,
     useActorStateSuspense: <State, Selection>(
       handle: StateOwner<State>,
       selector?: (state: State) => Selection,

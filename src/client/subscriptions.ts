@@ -3,7 +3,10 @@
  *
  * A channel lives exactly as long as it has a listener, and so does the server's subscription: the first listener of a
  * kind subscribes, the last one to go unsubscribes. After a reconnect everything is subscribed anew, each from its own
- * place on, so that the server sends what was missed. A subscription that is refused for now is tried again.
+ * place on, so that the server sends what was missed.
+ *
+ * A subscription that is refused for now is tried again, with growing delays. One that is refused for good stays so until
+ * there is a reason to ask anew: another listener, a new token, a new connection.
  */
 import type { ServerMessage, StreamPosition, SubscriptionMessage } from '../protocol/messages.ts';
 import { Backoff } from './backoff.ts';
@@ -15,6 +18,14 @@ import { Store } from './store.ts';
 export interface ActorRef {
   readonly actor: string;
   readonly actorId: string;
+}
+
+export interface StateOptions {
+  /**
+   * Called with the error when the server refuses the state for good, and with undefined when that is over: the server
+   * was asked anew, or told a state. Without it a refusal is reported to the client's `onError`.
+   */
+  readonly onError?: ((error: FermataError | undefined) => void) | undefined;
 }
 
 type Stream = 'state' | 'event';
@@ -46,20 +57,23 @@ export class Subscriptions {
   onEvent(ref: ActorRef, event: string, listener: (payload: unknown) => void, options: EventOptions): () => void {
     const channel = this.#open(ref);
     if (!channel.feed.hasListeners) this.#tell('event:sub', channel);
+    else if (channel.feed.refused) this.#subscribe('event', channel);
     const remove = channel.feed.add(event, listener, options);
     return () => {
       if (remove() && !channel.feed.hasListeners) this.#leave('event', channel);
     };
   }
 
-  onState(ref: ActorRef, listener: (state: unknown) => void): () => void {
+  onState(ref: ActorRef, listener: (state: unknown) => void, { onError }: StateOptions): () => void {
     const channel = this.#open(ref);
     if (channel.store === undefined) {
       channel.store = new Store(this.#report);
       this.#tell('state:sub', channel);
     }
     const { store } = channel;
-    const remove = store.subscribe(listener);
+    const remove = store.subscribe(listener, onError);
+    // Whoever comes new gets an answer of its own.
+    if (channel.store?.error !== undefined) this.#subscribe('state', channel);
     return () => {
       if (!remove() || store.listenerCount > 0) return;
       channel.store = undefined;
@@ -70,6 +84,11 @@ export class Subscriptions {
   /** The last known state, undefined while nobody is subscribed to it. */
   state(ref: ActorRef): unknown {
     return this.#channels.get(keyOf(ref))?.store?.get();
+  }
+
+  /** Why there is none, when the server refused for good. */
+  error(ref: ActorRef): FermataError | undefined {
+    return this.#channels.get(keyOf(ref))?.store?.error;
   }
 
   /** Ends every subscription to this actor. */
@@ -91,6 +110,14 @@ export class Subscriptions {
       this.#calm(channel);
       if (channel.store !== undefined) this.#subscribe('state', channel);
       if (channel.feed.hasListeners) this.#subscribe('event', channel);
+    }
+  }
+
+  /** The server took a new token: what was refused for good may be allowed now. */
+  retryRefused(): void {
+    for (const channel of this.#channels.values()) {
+      if (channel.store?.error !== undefined) this.#subscribe('state', channel);
+      if (channel.feed.refused) this.#subscribe('event', channel);
     }
   }
 
@@ -129,16 +156,28 @@ export class Subscriptions {
     const channel = this.#channels.get(keyOf({ actor, actorId }));
     const stream = type === 'state:sub' ? 'state' : 'event';
     const wanted = type === 'state:sub' ? channel?.store !== undefined : channel?.feed.hasListeners === true;
-    if (channel === undefined || !wanted || !retryable || !type.endsWith(':sub')) {
+    if (channel === undefined || !wanted || !type.endsWith(':sub')) {
       this.#report(refusalOf(message));
       return;
     }
     const retry = channel.retries.get(stream);
     retry?.cancel();
+    if (!retryable) {
+      channel.retries.delete(stream);
+      this.#refuse(stream, channel, refusalOf(message));
+      return;
+    }
     const backoff = retry?.backoff ?? new Backoff(retryDelays, () => this.#clock.random());
     const delayMs = Math.min(retryAfterMs, retryAfterMsMax) + backoff.nextDelayMs();
     const cancel = this.#clock.after(delayMs, () => this.#subscribe(stream, channel));
     channel.retries.set(stream, { backoff, cancel });
+  }
+
+  /** For good. */
+  #refuse(stream: Stream, { store, feed }: Channel, error: FermataError): void {
+    if (stream === 'event') feed.refuse();
+    const heard = stream === 'state' && store?.refuse(error) === true;
+    if (!heard) this.#report(error);
   }
 
   #open(ref: ActorRef): Channel {
@@ -155,9 +194,11 @@ export class Subscriptions {
 
   /** Subscribes once more, from the place that was reached. */
   #subscribe(stream: Stream, channel: Channel): void {
-    if (stream === 'state') channel.store?.restart();
-    const { position } = (stream === 'state' ? channel.store : channel.feed) ?? {};
+    const { store, feed } = channel;
+    const { position } = (stream === 'state' ? store : feed) ?? {};
     this.#tell(`${stream}:sub`, channel, position);
+    // Last: it may tell listeners, who may leave.
+    if (stream === 'state') store?.restart();
   }
 
   #leave(stream: Stream, channel: Channel): void {

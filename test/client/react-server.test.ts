@@ -5,8 +5,16 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { expectingErrors, hooks, Screen, useScreens } from './react-screen.ts';
 import { Wire } from './react-wire.ts';
 
-const { FermataProvider, useActor, useActorState, useActorStateSuspense, useCall, useConnectionStatus, useEvent } =
-  hooks;
+const {
+  FermataProvider,
+  useActor,
+  useActorError,
+  useActorState,
+  useActorStateSuspense,
+  useCall,
+  useConnectionStatus,
+  useEvent,
+} = hooks;
 
 useScreens();
 
@@ -22,7 +30,8 @@ const Everything = () => {
   useEvent(useActor('chat', 'lobby'), 'message', () => {});
   const status = useConnectionStatus();
   const count = useActorState(counter, (state) => state.count);
-  return createElement('button', { disabled: pending, onClick: () => void call() }, `${status} ${count ?? 'nothing'}`);
+  const shown = useActorError(counter)?.code ?? count ?? 'nothing';
+  return createElement('button', { disabled: pending, onClick: () => void call() }, `${status} ${shown}`);
 };
 
 const Waiting = () =>

@@ -29,6 +29,7 @@ describe('the hooks of an app', () => {
       const chat = useActor('chat', 'lobby');
       expectTypeOf(useActorState(chat)).toEqualTypeOf<{ messages: { text: string }[] } | undefined>();
       expectTypeOf(useActorState(chat, (state) => state.messages.length)).toEqualTypeOf<number | undefined>();
+      expectTypeOf(hooks.useActorError(chat)).toEqualTypeOf<FermataError | undefined>();
       expectTypeOf(useActorStateSuspense(chat)).toEqualTypeOf<{ messages: { text: string }[] }>();
       expectTypeOf(useActorStateSuspense(chat, ({ messages }) => messages.at(-1)?.text)).toEqualTypeOf<
         string | undefined
@@ -86,6 +87,8 @@ describe('the hooks of an app', () => {
       useActorState(counter, ({ count }) => count, sameText);
       // @ts-expect-error there may be no state yet
       useActorState(counter).count.toFixed();
+      // @ts-expect-error the error of an actor, not of its state
+      hooks.useActorError(chat.state);
       // @ts-expect-error no such method
       useCall(counter, 'subtract');
       // @ts-expect-error a handle's own things are no methods

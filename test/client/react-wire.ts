@@ -61,6 +61,17 @@ export class Wire {
     await act(async () => this.#socket?.tell('close', { code, reason: '' }));
   }
 
+  /** Time of the client passes. */
+  async pass(ms: number): Promise<void> {
+    await act(async () => this.#clock.advance(ms));
+  }
+
+  /** The server refuses a subscription to this counter's state. */
+  refuse(actorId: string, code: string, retryable = false): Promise<void> {
+    const re = { type: 'state:sub', actor: 'counter', actorId };
+    return this.tell({ type: 'error', re, code, message: 'no', retryable });
+  }
+
   counts(actorId: string, count: number): Promise<void> {
     return this.tell({ type: 'state:snapshot', actor: 'counter', actorId, state: { count } });
   }

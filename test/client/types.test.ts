@@ -1,6 +1,6 @@
 /** What the compiler knows of a client. `tsc --noEmit` is the judge: an unused `@ts-expect-error` does not compile. */
 import { describe, expectTypeOf, test } from 'vitest';
-import type { CallOptions, Client, Handle } from '../../src/client/client.ts';
+import type { CallOptions, Client, FermataError, Handle, StateOptions } from '../../src/client/client.ts';
 import type { app } from './app.ts';
 
 declare const client: Client<typeof app>;
@@ -24,6 +24,11 @@ describe('the client of an app', () => {
     const on = (chat: Chat): void => {
       chat.on('message', (payload) => expectTypeOf(payload).toEqualTypeOf<{ text: string }>(), { onGap: () => {} });
       chat.state.subscribe((state) => expectTypeOf(state.messages).toEqualTypeOf<{ text: string }[]>());
+      chat.state.subscribe(() => {}, {
+        onError: (error) => expectTypeOf(error).toEqualTypeOf<FermataError | undefined>(),
+      });
+      expectTypeOf<Parameters<Chat['state']['subscribe']>[1]>().toEqualTypeOf<StateOptions | undefined>();
+      expectTypeOf(chat.state.error).toEqualTypeOf<FermataError | undefined>();
     };
     expectTypeOf(on).toBeFunction();
   });
