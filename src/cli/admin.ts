@@ -5,8 +5,8 @@
 import { createServer } from 'node:http';
 import type { Phase } from '../host/phase.ts';
 
-/** Settles when it listens, with the function that closes it. @throws Error when the port is taken */
-export async function startAdmin(port: number, phase: Phase): Promise<() => void> {
+/** Settles when it listens, with the function that closes it. `details` are added to `/health`. @throws Error when the port is taken */
+export async function startAdmin(port: number, phase: Phase, details: () => object): Promise<() => void> {
   const server = createServer((request, response) => {
     const path = request.url?.split('?')[0];
     const known = path === '/health' || path === '/ready';
@@ -18,7 +18,7 @@ export async function startAdmin(port: number, phase: Phase): Promise<() => void
     response.end(
       JSON.stringify(
         known
-          ? { phase: phase.name }
+          ? { phase: phase.name, ...(path === '/health' ? details() : {}) }
           : { error: { code: 'UNKNOWN_ROUTE', message: 'The admin port has /health and /ready' } },
       ),
     );

@@ -2,7 +2,6 @@
  * From words to a command and its exit code. The only place that turns an error into text for the terminal: one clear
  * line and a hint; a stack only with LOG_LEVEL=debug or for a fault of Fermata's own.
  */
-import { createRequire } from 'node:module';
 import { ConfigError } from '../host/config-load.ts';
 import { didYouMean } from '../host/config-values.ts';
 import { parseArguments } from './arguments.ts';
@@ -19,6 +18,7 @@ import { quarantineCommand } from './quarantine-command.ts';
 import { restoreCommand } from './restore-command.ts';
 import { serveCommand } from './serve-command.ts';
 import { tokenCommand } from './token-command.ts';
+import { version } from './version.ts';
 import { verifyCommand } from './verify-command.ts';
 
 export const commands: readonly Command[] = [
@@ -49,12 +49,7 @@ export async function runCommandLine(
   }
 }
 
-async function run(
-  words: readonly string[],
-  env: Env,
-  terminal: Terminal,
-  known: readonly Command[],
-): Promise<number> {
+async function run(words: readonly string[], env: Env, terminal: Terminal, known: readonly Command[]): Promise<number> {
   const [first, ...rest] = words;
   if (first === '--version' || first === '-v' || first === 'version') {
     terminal.out(version());
@@ -98,11 +93,6 @@ function commandNamed(word: string, known: readonly Command[]): Command {
 function asksForHelp(words: readonly string[]): boolean {
   const end = words.indexOf('--');
   return words.slice(0, end === -1 ? words.length : end).some((word) => word === '--help' || word === '-h');
-}
-
-function version(): string {
-  const manifest = createRequire(import.meta.url)('fermata/package.json') as { version: string };
-  return manifest.version;
 }
 
 function report(error: unknown, words: readonly string[], env: Env, terminal: Terminal): number {

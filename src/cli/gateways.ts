@@ -6,8 +6,10 @@
  * Its clients come back by themselves; their calls with a key go on, the others end as unknown. A thread that dies with
  * its sockets open, of a full heap for instance, takes the process with it: uWebSockets cannot outlive its loop.
  */
+import { dirname, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import type { Config } from '../host/config.ts';
 import type { Logger } from '../host/log.ts';
 import { Thread } from '../host/thread.ts';
 import { type Lived, longerWait, type Restarts, waitAfter } from './restarts.ts';
@@ -133,4 +135,15 @@ export class Gateways {
     await onBack(next.thread);
     log.info({ thread: next.thread.name }, 'the gateway serves again');
   }
+}
+
+/** What every gateway is told of the configuration. */
+export function gatewaySettings({ host, gateways, dev, allowedOrigins, auth, limits, app }: Config) {
+  return {
+    host,
+    gateways,
+    exclusivePort: gateways === 1,
+    config: { dev, allowedOrigins, auth, limits },
+    devRoot: dev ? resolve(dirname(app), 'public') : undefined,
+  };
 }

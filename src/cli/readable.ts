@@ -25,6 +25,11 @@ export function grouped(count: number): string {
   return count.toLocaleString('en-US');
 }
 
+/** `1 actor`, `1,204 actors`. */
+export function counted(count: number, what: string): string {
+  return `${grouped(count)} ${what}${count === 1 ? '' : 's'}`;
+}
+
 /** `just now`, `40 s ago`, `3 min ago`, `2 h ago`, `5 days ago`. */
 export function readableAge(ageMs: number): string {
   const seconds = Math.floor(ageMs / 1000);

@@ -42,7 +42,10 @@ export class RecoveryReport {
     if (this.#screen === undefined) {
       // Timers are late by a little: the next whole second counts, so that two polls never make two lines of one.
       this.#nextMs = (Math.floor(elapsedMs / quietMs) + 1) * quietMs;
-      this.#log.info({ rows: done, rowsTotal: total }, `journal replay: ${percent(done, total)} %, ${sentence(done, total)}`);
+      this.#log.info(
+        { rows: done, rowsTotal: total },
+        `journal replay: ${percent(done, total)} %, ${sentence(done, total)}`,
+      );
     } else {
       this.#screen.write(barLine('replaying', done, total, sentence(done, total), this.#screen.columns));
       this.#drawn = true;

@@ -6,7 +6,6 @@
  * Main only conducts: calls never pass through it.
  */
 import { randomInt } from 'node:crypto';
-import { dirname, resolve } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { systemClock } from '../host/clock.ts';
 import type { Config } from '../host/config.ts';
@@ -23,12 +22,14 @@ import { CrashCount } from './crash-count.ts';
 import { readOrCreateDevSecret } from './dev-secret.ts';
 import { exitCodes } from './exit-codes.ts';
 import { exitNow, type ExitNow } from './exit-now.ts';
-import { Gateways } from './gateways.ts';
+import { Gateways, gatewaySettings } from './gateways.ts';
+import { Impairment } from './impairment.ts';
 import { reportRecovery } from './recovery-report.ts';
 import { Restarts } from './restarts.ts';
 import { SessionRecords } from './session-records.ts';
 import { Shards, type ShardsParts } from './shards.ts';
 import { stopOnSignals } from './signals.ts';
+import { archiveOf, ServerBackups } from './server-backups.ts';
 import { listenError, startError, unusableData } from './start-error.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -36,8 +37,6 @@ import { Watchdog } from './watchdog.ts';
 const reconnectMsMax = 2000;
 /** Milliseconds that sockets get at least to take what was sent to them. */
 const socketsDrainMsMin = 500;
-/** Milliseconds without one of its shards after which the process is not ready any more. */
-const awayMsMax = 5000;
 
 /** Serves until a signal or a dead thread ends it. Settles with the exit code. @throws CommandError when it cannot start */
 export async function serve(config: Config, log: Logger): Promise<number> {
@@ -53,6 +52,7 @@ class Server {
   readonly #config: Config;
   readonly #log: Logger;
   readonly #phase = new Phase();
+  readonly #impairment = new Impairment(this.#phase);
   readonly #recovery = new Progress();
   /** Names this run of the process. */
   readonly #boot = systemClock.id();
@@ -63,10 +63,10 @@ class Server {
   #shards: Shards | undefined;
   #keeper: Thread | undefined;
   #sessions: SessionRecords | undefined;
+  #backups: ServerBackups | undefined;
   #lock: DataDirLock | undefined;
   #closeAdmin: (() => void) | undefined;
   #port = 0;
-  #impairment: NodeJS.Timeout | undefined;
 
   constructor(config: Config, log: Logger) {
     this.#config = config;
@@ -103,8 +103,14 @@ class Server {
         stop: () => this.#sessions?.stop(),
         stopMs: budgetMs * 0.02,
       },
+      {
+        name: 'backups',
+        start: () => this.#startBackups(),
+        stop: () => this.#backups?.stop(),
+        stopMs: budgetMs * 0.02,
+      },
       { name: 'sockets', stop: () => this.#closeSockets(), stopMs: budgetMs * 0.14 },
-      { name: 'calls', stop: () => this.#settle(), stopMs: budgetMs * 0.28 },
+      { name: 'calls', stop: () => this.#settle(), stopMs: budgetMs * 0.26 },
       { name: 'traffic', start: () => this.#open(), stop: () => this.#turnAway(), stopMs: budgetMs * 0.05 },
     ];
   }
@@ -127,20 +133,9 @@ class Server {
     const devSecret = config.dev && config.auth.secret === undefined ? readOrCreateDevSecret(dataDir) : undefined;
     const stopping = (): boolean => this.lifecycle.stopping;
     const restarts = new Restarts();
-    const gatewayData = {
-      host: config.host,
-      exclusivePort: config.gateways === 1,
-      gateways: config.gateways,
-      boot: this.#boot,
-      config: { dev: config.dev, allowedOrigins: config.allowedOrigins, auth: config.auth, limits },
-      devSecret,
-      devRoot: config.dev ? resolve(dirname(config.app), 'public') : undefined,
-      phase: this.#phase.memory,
-      log,
-    };
     this.#gateways = new Gateways(
       {
-        data: gatewayData,
+        data: { ...gatewaySettings(config), boot: this.#boot, devSecret, phase: this.#phase.memory, log },
         log: this.#log,
         restarts,
         stopping,
@@ -150,14 +145,10 @@ class Server {
       },
       cables.toShards,
     );
-    this.#keeper = this.#watch(
-      new Thread(
-        'keeper',
-        'keeper',
-        { dataDir, limits, boot: this.#boot, ports: keeperPorts, progress: this.#recovery.memory, log },
-        keeperPorts,
-      ),
-    );
+    const progress = this.#recovery.memory;
+    const archive = archiveOf(config);
+    const keeper = { dataDir, limits, boot: this.#boot, ports: keeperPorts, progress, archive, log };
+    this.#keeper = this.#watch(new Thread('keeper', 'keeper', keeper, keeperPorts));
     const shards: ShardsParts = {
       config,
       logOptions: log,
@@ -168,20 +159,13 @@ class Server {
       watchdog: this.#watchdog,
       crashes: this.#crashes,
       stopping,
-      onAway: (away) => this.#setAway(away),
+      onAway: (away) => this.#impairment.setAway(away),
     };
     this.#shards = new Shards(
       shards,
       cables.toGateways,
       keeperCables.map((channel) => channel.port2),
     );
-  }
-
-  /** A shard that is not back soon: balancers should send new traffic elsewhere, while the other shards go on. */
-  #setAway(away: boolean): void {
-    clearTimeout(this.#impairment);
-    if (!away) this.#phase.setImpaired(false);
-    else this.#impairment = setTimeout(() => this.#phase.setImpaired(true), awayMsMax).unref();
   }
 
   /** It has to know what the others know. */
@@ -216,7 +200,8 @@ class Server {
     try {
       this.#port = await this.#gateways!.start(this.#config.port);
       const { adminPort } = this.#config;
-      if (adminPort !== undefined) this.#closeAdmin = await startAdmin(adminPort, this.#phase);
+      if (adminPort !== undefined)
+        this.#closeAdmin = await startAdmin(adminPort, this.#phase, () => this.#backups?.health ?? {});
     } catch (error) {
       throw listenError(error);
     }
@@ -259,6 +244,11 @@ class Server {
     await this.#keeper!.ask('closeStale', { shards: this.#config.shards });
   }
 
+  async #startBackups(): Promise<void> {
+    this.#backups = new ServerBackups(this.#config, this.#keeper!, this.#log);
+    await this.#backups.start();
+  }
+
   async #open(): Promise<void> {
     this.#phase.set('ready');
     await announceReady(this.#config, this.#port, this.#log);
@@ -293,7 +283,7 @@ class Server {
 
   async #terminate(): Promise<void> {
     this.#watchdog.stop();
-    clearTimeout(this.#impairment);
+    this.#impairment.stop();
     await Promise.all([this.#gateways?.terminate(), this.#shards?.terminate(), this.#keeper?.terminate()]);
   }
 }

@@ -90,9 +90,9 @@ export function loadConfig(sources: ConfigSources, options: LoadOptions = {}): L
 
 function readBackup(reader: SettingReader, dataDir: string): BackupConfig {
   return {
-    dir: reader.read('BACKUP_DIR', `${dataDir.replace(/(?<=.)\/+$/, '')}/backups`, anyText),
+    dir: reader.read('BACKUP_DIR', `${dataDir.replace(/\/+$/, '')}/backups`, anyText),
     intervalMs: reader.read('BACKUP_INTERVAL', undefined, durationOrOff),
-    keep: reader.read('BACKUP_KEEP', { hours: 24, days: 7, weeks: 4 }, backupKeep),
+    keep: reader.read('BACKUP_KEEP', { hourly: 24, daily: 7, weekly: 4 }, backupKeep),
   };
 }
 

@@ -19,9 +19,9 @@ export interface AuthConfig {
 
 /** How many backups of each kind are kept; 0 keeps none of that kind. */
 export interface BackupKeep {
-  readonly hours: number;
-  readonly days: number;
-  readonly weeks: number;
+  readonly hourly: number;
+  readonly daily: number;
+  readonly weekly: number;
 }
 
 export interface BackupConfig {

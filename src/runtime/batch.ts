@@ -14,7 +14,8 @@
 import type { Logger } from '../host/log.ts';
 import { AppError, type ErrorBody } from '../protocol/errors.ts';
 import type { JournalEntry, JournalRow, Keeper } from '../storage/contract.ts';
-import { type Journal, LostRowsError } from '../storage/journal.ts';
+import type { Journal } from '../storage/journal.ts';
+import { LostRowsError } from '../storage/lost-rows-error.ts';
 import { CommitError } from '../storage/transaction.ts';
 import type { ShardLink } from '../transport/contract.ts';
 import type { Activation } from './activation.ts';

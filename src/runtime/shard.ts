@@ -119,6 +119,11 @@ export class Shard {
       else this.#readOnlyTenants.delete(tenant);
     });
     keeper.onQuarantined((address) => this.#dropWhere((actor) => isWithin(actor, address)));
+    keeper.onFence((forget) => {
+      this.#batch.commit();
+      if (forget && this.#batch.writable) this.#batch.flush();
+      return journal.forgotten;
+    });
     keeper.onStale((address) => {
       if (!this.#activations.wake(address)) this.#stale.push(address);
     });

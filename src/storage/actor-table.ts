@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib';
 import type { ActorState } from './coalesce.ts';
 import { DamagedActorError } from './damaged-actor.ts';
 import { actorKey } from './pending.ts';
+import type { Skips } from './skips.ts';
 import type { Db } from './sqlite.ts';
 
 export interface ActorWrite extends ActorState {
@@ -32,6 +33,10 @@ export class ActorTable {
       names: db.prepare<[number], { type: string; id: string }>(
         'SELECT type, id FROM actors ORDER BY type, id LIMIT ?',
       ),
+      all: db.prepare<[], ActorWrite & StoredActor & { hash: number; crc: number }>(
+        'SELECT type, id, hash, seq, version, updated_ms AS updatedMs, crc, state FROM actors',
+      ),
+      remove: db.prepare('DELETE FROM actors WHERE type = ? AND id = ?'),
       put: db.prepare(
         `INSERT INTO actors (type, id, hash, seq, version, updated_ms, crc, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (type, id) DO UPDATE SET seq = excluded.seq, version = excluded.version, updated_ms = excluded.updated_ms,
@@ -48,8 +53,7 @@ export class ActorTable {
       throw new DamagedActorError(`actor ${type}/${id} of tenant ${this.#tenant} has lost its index entry`);
     }
     // A flipped bit can make text a blob of the same bytes, and so of the same CRC.
-    if (typeof row.state !== 'string' || crcOf(this.#tenant, type, id, row) !== row.crc)
-      throw new DamagedActorError(`actor ${type}/${id} of tenant ${this.#tenant} fails its check`);
+    if (typeof row.state !== 'string' || crcOf(this.#tenant, type, id, row) !== row.crc) throw this.#damaged(type, id);
     return { seq: row.seq, version: row.version, state: row.state, updatedMs: row.updatedMs };
   }
 
@@ -67,6 +71,31 @@ export class ActorTable {
   put({ type, id, seq, version, state }: ActorWrite, atMs: number): void {
     const crc = crcOf(this.#tenant, type, id, { seq, version, state, updatedMs: atMs });
     this.#sql.put.run(type, id, hashOf(type, id), seq, version, atMs, crc, state);
+  }
+
+  /** Has the actor as another file has it, also an older one, or not at all. @throws DamagedActorError */
+  take(from: ActorTable, type: string, id: string): void {
+    const stored = from.read(type, id);
+    this.#sql.remove.run(type, id);
+    if (stored !== undefined) this.put({ type, id, ...stored }, stored.updatedMs);
+  }
+
+  /** Checks every row. @returns how many there are @throws DamagedActorError */
+  check(skips: Skips): number {
+    let rows = 0;
+    for (const row of this.#sql.all.iterate()) {
+      rows += 1;
+      if (skips(row.type, row.id)) continue;
+      const { type, id, hash, state, crc } = row;
+      const isSound =
+        hash === hashOf(type, id) && typeof state === 'string' && crcOf(this.#tenant, type, id, row) === crc;
+      if (!isSound) throw this.#damaged(type, id);
+    }
+    return rows;
+  }
+
+  #damaged(type: string, id: string): DamagedActorError {
+    return new DamagedActorError(`actor ${type}/${id} of tenant ${this.#tenant} fails its check`);
   }
 }
 

@@ -2,6 +2,7 @@
 import { crc32 } from 'node:zlib';
 import type { CallRecord, StoredOutcome } from './contract.ts';
 import { DamagedActorError } from './damaged-actor.ts';
+import type { Skips } from './skips.ts';
 import type { Db } from './sqlite.ts';
 
 export interface CallWrite extends CallRecord {
@@ -27,6 +28,10 @@ export class CallTable {
       get: db.prepare<[string, string, string], CallRow & { crc: number }>(
         'SELECT args, at_ms AS atMs, crc, outcome FROM calls WHERE type = ? AND id = ? AND key = ?',
       ),
+      all: db.prepare<[], CallRow & { type: string; id: string; key: string; crc: number }>(
+        'SELECT type, id, key, args, at_ms AS atMs, crc, outcome FROM calls',
+      ),
+      remove: db.prepare('DELETE FROM calls WHERE type = ? AND id = ?'),
       // A newer outcome under an old key means that the old one had expired; a repeated write changes nothing.
       put: db.prepare(
         `INSERT INTO calls (type, id, key, args, at_ms, crc, outcome) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -52,8 +57,7 @@ export class CallTable {
   read(type: string, id: string, key: string): { args: string; outcome: StoredOutcome; atMs: number } | undefined {
     const row = this.#sql.get.get(type, id, key);
     if (row === undefined) return undefined;
-    if (typeof row.outcome !== 'string' || crcOf(this.#tenant, type, id, key, row) !== row.crc)
-      throw new DamagedActorError(`an outcome of ${type}/${id} of tenant ${this.#tenant} fails its check`);
+    this.#need(type, id, key, row);
     return { args: row.args, outcome: JSON.parse(row.outcome) as StoredOutcome, atMs: row.atMs };
   }
 
@@ -66,6 +70,30 @@ export class CallTable {
 
   purge(beforeMs: number, rowsMax: number): void {
     this.#sql.purge.run(beforeMs, rowsMax);
+  }
+
+  /** Has of the actor what another file has. @throws DamagedActorError */
+  take(from: CallTable, type: string, id: string): void {
+    this.#sql.remove.run(type, id);
+    for (const key of from.keys(type, id)) {
+      const call = from.read(type, id, key);
+      if (call !== undefined) this.put({ type, id, key, ...call });
+    }
+  }
+
+  /** Checks every row. @returns how many there are @throws DamagedActorError */
+  check(skips: Skips): number {
+    let rows = 0;
+    for (const row of this.#sql.all.iterate()) {
+      rows += 1;
+      if (!skips(row.type, row.id)) this.#need(row.type, row.id, row.key, row);
+    }
+    return rows;
+  }
+
+  #need(type: string, id: string, key: string, row: CallRow & { crc: number }): void {
+    if (typeof row.outcome !== 'string' || crcOf(this.#tenant, type, id, key, row) !== row.crc)
+      throw new DamagedActorError(`an outcome of ${type}/${id} of tenant ${this.#tenant} fails its check`);
   }
 }
 

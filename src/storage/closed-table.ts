@@ -11,6 +11,7 @@ export interface ClosedActor {
 export class ClosedTable {
   readonly #all;
   readonly #put;
+  readonly #remove;
   readonly #reasons = new Map<string, string>();
 
   constructor(db: Db) {
@@ -20,6 +21,7 @@ export class ClosedTable {
     this.#put = db.prepare(
       'INSERT INTO quarantined (type, id, reason, at_ms) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
     );
+    this.#remove = db.prepare('DELETE FROM quarantined WHERE type = ? AND id = ?');
     for (const actor of this.#all.all()) this.remember(actor);
   }
 
@@ -40,5 +42,14 @@ export class ClosedTable {
   /** Once the put was committed. */
   remember({ type, id, reason }: ClosedActor): void {
     this.#reasons.set(actorKey(type, id), reason);
+  }
+
+  remove(type: string, id: string): void {
+    this.#remove.run(type, id);
+  }
+
+  /** Once the removal was committed. */
+  forget(type: string, id: string): void {
+    this.#reasons.delete(actorKey(type, id));
   }
 }

@@ -6,6 +6,7 @@
  *   shard ◀── synced(journalSeq) ─────── keeper            rows up to there may be forgotten
  *   shard ◀── readOnly(tenant, yes/no) ─ keeper            that tenant's file cannot be written
  *   shard ◀── stale(address) ─────────── keeper            visitors of a former process are still on its list
+ *   shard ◀── fence ──────────────────── keeper            commit what is staged; the answer comes after every row of it
  *   shard ── load, outcome, numbered, history ─▶ keeper    sees every row that was handed over before
  */
 import type { Address } from '../protocol/address.ts';
@@ -160,6 +161,11 @@ export interface Keeper {
    * when it can again. Who connects late hears of those that cannot be written by then.
    */
   onReadOnly(handler: (tenant: string, readOnly: boolean) => void): void;
+  /**
+   * Called when the keeper must have everything: the handler commits what is staged, and with `forget` deletes the rows that
+   * are synced. It returns the last row that is deleted on disk, and its answer travels behind all rows.
+   */
+  onFence(handler: (forget: boolean) => number): void;
   /** Called with actors that a former process left with visitors: load them, so that their `onDisconnect` can run. */
   onStale(handler: (address: Address) => void): void;
   close(): void;

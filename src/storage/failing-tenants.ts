@@ -67,6 +67,11 @@ export class FailingTenants {
     return failing !== undefined && failing.retryAtMs - this.#parts.clock.monotonic() > 10;
   }
 
+  /** Entries of it lie beside the journals, and would be written again after a restart. */
+  hasSpilled(tenant: string): boolean {
+    return this.#spilledChars.has(tenant);
+  }
+
   /** Characters that are pending of them. */
   get chars(): number {
     let chars = 0;

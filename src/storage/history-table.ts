@@ -7,7 +7,9 @@
  */
 import type { Stream } from '../protocol/envelope.ts';
 import type { HistoryItem } from './contract.ts';
+import { DamagedActorError } from './damaged-actor.ts';
 import { rowCrc } from './row-crc.ts';
+import type { Skips } from './skips.ts';
 import type { Db } from './sqlite.ts';
 import { decodeItems, encodeItems } from './trail-text.ts';
 
@@ -28,6 +30,12 @@ interface ChunkRow {
   readonly charsTo: number;
   readonly atMs: number;
   readonly text: string;
+}
+
+interface ChunkName {
+  readonly type: string;
+  readonly id: string;
+  readonly stream: Stream;
 }
 
 /** Chunks may be large, so that few are deleted for their age at a time. */
@@ -52,6 +60,11 @@ export class HistoryTable {
         `INSERT OR REPLACE INTO history (type, id, stream, first_seq, last_seq, chars_to, at_ms, crc, text)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       ),
+      every: db.prepare<[], ChunkRow & ChunkName & { crc: number }>(
+        `SELECT type, id, stream, first_seq AS firstSeq, last_seq AS lastSeq, chars_to AS charsTo, at_ms AS atMs, crc, text
+         FROM history`,
+      ),
+      removeAll: db.prepare('DELETE FROM history WHERE type = ? AND id = ?'),
       drop: db.prepare<[number]>('DELETE FROM history WHERE rowid = ?'),
       purge: db.prepare(
         `DELETE FROM history WHERE rowid IN
@@ -65,7 +78,7 @@ export class HistoryTable {
     const items: HistoryItem[] = [];
     let damagedChunks = 0;
     for (const row of this.#sql.after.all(type, id, stream, since)) {
-      if (typeof row.text !== 'string' || this.#crc(type, id, stream, row) !== row.crc) damagedChunks += 1;
+      if (!this.#isSound(type, id, stream, row)) damagedChunks += 1;
       else for (const item of decodeItems(row.text)) if (item.seq > since) items.push(item);
     }
     return { items, damagedChunks };
@@ -79,13 +92,47 @@ export class HistoryTable {
     }
     const [first, last] = [items[0], items.at(-1)];
     if (first === undefined || last === undefined) return;
-    const row = { firstSeq: first.seq, lastSeq: last.seq, charsTo, atMs, text: encodeItems(items) };
-    const crc = this.#crc(type, id, stream, row);
-    this.#sql.put.run(type, id, stream, row.firstSeq, row.lastSeq, charsTo, atMs, crc, row.text);
+    this.#put(type, id, stream, { firstSeq: first.seq, lastSeq: last.seq, charsTo, atMs, text: encodeItems(items) });
   }
 
   purge(patchesBeforeMs: number): void {
     this.#sql.purge.run(patchesBeforeMs, purgeChunksMax);
+  }
+
+  /** Has of the actor what another file has; chunks keep their age. @throws DamagedActorError */
+  take(from: HistoryTable, type: string, id: string): void {
+    this.#sql.removeAll.run(type, id);
+    for (const stream of ['state', 'event'] as const) {
+      for (const row of from.#sql.after.all(type, id, stream, -1)) {
+        if (!from.#isSound(type, id, stream, row)) throw from.#damaged(type, id);
+        this.#put(type, id, stream, row);
+      }
+    }
+  }
+
+  /** Checks every row. @returns how many there are @throws DamagedActorError */
+  check(skips: Skips): number {
+    let rows = 0;
+    for (const row of this.#sql.every.iterate()) {
+      rows += 1;
+      if (!skips(row.type, row.id) && !this.#isSound(row.type, row.id, row.stream, row))
+        throw this.#damaged(row.type, row.id);
+    }
+    return rows;
+  }
+
+  #put(type: string, id: string, stream: Stream, row: ChunkRow): void {
+    const { firstSeq, lastSeq, charsTo, atMs, text } = row;
+    const crc = this.#crc(type, id, stream, row);
+    this.#sql.put.run(type, id, stream, firstSeq, lastSeq, charsTo, atMs, crc, text);
+  }
+
+  #isSound(type: string, id: string, stream: Stream, row: ChunkRow & { crc: number }): boolean {
+    return typeof row.text === 'string' && this.#crc(type, id, stream, row) === row.crc;
+  }
+
+  #damaged(type: string, id: string): DamagedActorError {
+    return new DamagedActorError(`kept history of ${type}/${id} of tenant ${this.#tenant} fails its check`);
   }
 
   #crc(type: string, id: string, stream: Stream, { firstSeq, lastSeq, charsTo, atMs, text }: ChunkRow): number {

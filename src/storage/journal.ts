@@ -17,20 +17,12 @@ import { JournalFile } from './journal-file.ts';
 import { packRow, checkRow, type StoredRow } from './journal-row.ts';
 import { journalFormat, openFile, prepareAll } from './migrations.ts';
 import { lostEnd, Mark } from './mark.ts';
+import { LostRowsError } from './lost-rows-error.ts';
 import { makeDirectory } from './paths.ts';
 import { checkpoint, DamagedFileError, type Synchronous } from './sqlite.ts';
 import { CommitError } from './transaction.ts';
 
-/** What commit() throws belongs to the journal's door. */
-export { CommitError } from './transaction.ts';
-
-/**
- * Rows that commit() had returned are not on disk any more. Thrown once, by the reopen() that saw to it that their numbers
- * are not given again; the next one opens. What was in them is lost only if the keeper, which has them, ends before it wrote.
- */
-export class LostRowsError extends Error {
-  override readonly name = 'LostRowsError';
-}
+export { CommitError };
 
 export class Journal {
   readonly path: string;
@@ -67,6 +59,11 @@ export class Journal {
 
   get lastSeq(): number {
     return this.#lastSeq;
+  }
+
+  /** Rows up to there are deleted on disk. */
+  get forgotten(): number {
+    return this.#forgotten;
   }
 
   /** Rows that were not forgotten yet, and their bytes. */

@@ -1,8 +1,8 @@
 /**
  * The keeper over a message port: the shard's side, and the keeper's.
  *
- *   shard ── [committed | load | outcome | numbered | history]* ──▶ keeper      one message per tick, tuples in order
- *   shard ◀── [synced | quarantined | readOnly | stale | answer | refusal]* ── keeper
+ *   shard ── [committed | fenced | load | outcome | numbered | history]* ──▶ keeper      one message per tick, tuples in order
+ *   shard ◀── [synced | quarantined | readOnly | stale | fence | answer | refusal]* ── keeper
  *
  * Order within a port is the contract's promise: a question is answered from every row that was handed over before it.
  * When the port closes, whoever still waits gets UNKNOWN; rows that were on their way lie in the journal and are replayed.
@@ -17,19 +17,21 @@ import type { KeeperCore } from './keeper.ts';
 import { unanswered } from './refusals.ts';
 
 type ToKeeper =
-  | readonly [op: 'committed', journalSeq: number, body: string]
+  | readonly [op: 'committed', journalSeq: number, body: string, atMs: number | undefined]
+  | readonly [op: 'fenced', id: number, forgotten: number]
   | readonly [op: 'load', id: number, address: Address]
   | readonly [op: 'outcome', id: number, address: Address, key: string]
   | readonly [op: 'numbered', id: number, address: Address, client: string]
   | readonly [op: 'history', id: number, address: Address, stream: Stream, since: number];
 
-type Question = Exclude<ToKeeper, readonly ['committed', ...unknown[]]>;
+type Question = Exclude<ToKeeper, readonly ['committed' | 'fenced', ...unknown[]]>;
 
 type ToShard =
   | readonly [op: 'synced', journalSeq: number]
   | readonly [op: 'quarantined', address: Address]
   | readonly [op: 'readOnly', tenant: string, readOnly: boolean]
   | readonly [op: 'stale', address: Address]
+  | readonly [op: 'fence', id: number, forget: boolean]
   | readonly [op: 'answer', id: number, value: unknown]
   | readonly [op: 'refusal', id: number, code: string, message: string, retryAfterMs: number | undefined];
 
@@ -41,19 +43,29 @@ export function keeperPort(port: MessagePort): Keeper {
 /** The keeper's side: answers one shard until the port closes or the returned function is called. */
 export function serveKeeper(core: KeeperCore, port: MessagePort, shard: number, log: Logger): () => void {
   const outbox = new Outbox<ToShard>(port);
+  const fences = new Fences();
   const detach = core.attach(shard, {
     synced: (journalSeq) => outbox.add(['synced', journalSeq]),
     quarantined: (address) => outbox.add(['quarantined', address]),
     readOnly: (tenant, readOnly) => outbox.add(['readOnly', tenant, readOnly]),
     stale: (address) => outbox.add(['stale', address]),
+    fence: (forget) => fences.open((id) => outbox.add(['fence', id, forget])),
   });
+  const receive = (message: ToKeeper): void => {
+    if (message[0] === 'committed') return core.committed(shard, rowOf(message[1], message[2], message[3]));
+    if (message[0] === 'fenced') return fences.settle(message[1], message[2]);
+    // The tenant's file is being exchanged: that takes a moment, and the answer lies in the next one.
+    const thawed = core.exchange.frozen((message[2] as Address | undefined)?.tenant ?? '');
+    if (thawed === undefined) return outbox.add(answer(core, message, log));
+    void thawed.then(() => outbox.add(answer(core, message, log)));
+  };
   port.on('message', (messages: ToKeeper[]) => {
-    for (const message of messages) {
-      if (message[0] === 'committed') core.committed(shard, { journalSeq: message[1], body: message[2] });
-      else outbox.add(answer(core, message, log));
-    }
+    for (const message of messages) receive(message);
   });
-  port.on('close', detach);
+  port.on('close', () => {
+    detach();
+    fences.fail();
+  });
   return () => {
     detach();
     outbox.send();
@@ -96,6 +108,7 @@ class PortKeeper implements Keeper {
   #quarantined: (address: Address) => void = () => undefined;
   #readOnly: (tenant: string, readOnly: boolean) => void = () => undefined;
   #stale: (address: Address) => void = () => undefined;
+  #fence: (forget: boolean) => number = () => 0;
 
   constructor(port: MessagePort) {
     this.#port = port;
@@ -119,8 +132,8 @@ class PortKeeper implements Keeper {
     return this.#ask((id) => ['history', id, plain(address), stream, since]);
   }
 
-  committed({ journalSeq, body }: JournalRow): void {
-    if (!this.#closed) this.#outbox.add(['committed', journalSeq, body]);
+  committed({ journalSeq, body, atMs }: JournalRow): void {
+    if (!this.#closed) this.#outbox.add(['committed', journalSeq, body, atMs]);
   }
 
   onSynced(handler: (journalSeq: number) => void): void {
@@ -140,6 +153,11 @@ class PortKeeper implements Keeper {
 
   onStale(handler: (address: Address) => void): void {
     this.#stale = handler;
+    this.#listen();
+  }
+
+  onFence(handler: (forget: boolean) => number): void {
+    this.#fence = handler;
     this.#listen();
   }
 
@@ -173,6 +191,7 @@ class PortKeeper implements Keeper {
     if (message[0] === 'quarantined') return this.#quarantined(message[1]);
     if (message[0] === 'readOnly') return this.#readOnly(message[1], message[2]);
     if (message[0] === 'stale') return this.#stale(message[1]);
+    if (message[0] === 'fence') return this.#outbox.add(['fenced', message[1], this.#fence(message[2])]);
     const open = this.#open.get(message[1]);
     this.#open.delete(message[1]);
     if (message[0] === 'answer') return open?.resolve(message[2]);
@@ -208,11 +227,39 @@ class Outbox<T> {
   }
 }
 
+/** Fences that a shard has not passed yet. */
+class Fences {
+  readonly #open = new Map<number, { resolve: (forgotten: number) => void; reject: (error: AppError) => void }>();
+  #nextId = 1;
+
+  open(send: (id: number) => void): Promise<number> {
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      this.#open.set(id, { resolve, reject });
+      send(id);
+    });
+  }
+
+  settle(id: number, forgotten: number): void {
+    this.#open.get(id)?.resolve(forgotten);
+    this.#open.delete(id);
+  }
+
+  fail(): void {
+    for (const { reject } of this.#open.values()) reject(gone());
+    this.#open.clear();
+  }
+}
+
+function rowOf(journalSeq: number, body: string, atMs: number | undefined): JournalRow {
+  return { journalSeq, body, ...(atMs === undefined ? {} : { atMs }) };
+}
+
 /** Callers may hang more on an address than can be cloned. */
 function plain({ tenant, type, id }: Address): Address {
   return { tenant, type, id };
 }
 
 function gone(): AppError {
-  return new AppError('UNKNOWN', 'The keeper has ended');
+  return new AppError('UNKNOWN', 'The other side of the keeper has ended');
 }

@@ -4,15 +4,23 @@
  * Ports are served only after recovery: until then their messages wait, so that no shard is ever answered from a file
  * that a journal is ahead of.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import { systemClock } from '../host/clock.ts';
-import { createLog, type LogOptions } from '../host/log.ts';
+import { createLog, type Logger, type LogOptions } from '../host/log.ts';
 import { Progress } from '../host/progress.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { SessionRecord } from './contract.ts';
+import type { Archive } from './archive.ts';
 import { KeeperCore } from './keeper.ts';
 import { serveKeeper } from './keeper-port.ts';
+import { listTenants } from './inspect.ts';
 import { recover, recoverShard } from './recovery.ts';
+import type { CopyRequest } from './tenant-copies.ts';
+import type { ExchangeRequest } from './tenant-exchange.ts';
+
+/** A stop waits so long for the backup target. What it has not taken by then is archived after the next start. */
+const archiveMsMax = 1000;
 
 export interface KeeperThreadData {
   readonly dataDir: string;
@@ -35,17 +43,27 @@ export interface KeeperThreadData {
  *   the shards hear of it. `only`: the number of one shard whose thread was started anew; undefined for all
  * - `flush` → whether everything is in tenant files; `synced` is on its way to the shards when it answers
  * - `stop` → the same, and all files are closed
+ * - `tenants` → names of all tenants with data
+ * - `copy` CopyRequest and `progress`, memory of `Progress` → Copied: tenant-copies.ts
+ * - `stopCopies` → those under way end with an error
+ * - `exchange` ExchangeRequest → Exchanged: tenant-exchange.ts
  */
-export function keeperThread({
-  dataDir,
-  limits,
-  log: logOptions,
-  boot,
-  ports,
-  progress: progressMemory,
-}: KeeperThreadData): Record<string, (argument: unknown) => unknown> {
+export function keeperThread(
+  { dataDir, limits, log: logOptions, boot, ports, progress: progressMemory }: KeeperThreadData,
+  openArchive: (log: Logger) => Archive | undefined,
+): Record<string, (argument: unknown) => unknown> {
   const log = createLog(logOptions, 'keeper');
-  const core = new KeeperCore({ dataDir, limits, log, clock: systemClock, boot });
+  const archive = openArchive(log);
+  const core = new KeeperCore({
+    dataDir,
+    limits,
+    log,
+    clock: systemClock,
+    boot,
+    ...(archive === undefined ? {} : { archive }),
+  });
+  const archived = (): Promise<unknown> =>
+    Promise.race([archive?.flush(), sleep(archiveMsMax, undefined, { ref: false })]);
   const disconnect = new Map<number, () => void>();
   const progress = new Progress(progressMemory);
   return {
@@ -78,8 +96,20 @@ export function keeperThread({
         (error: unknown) => log.error({ err: error }, 'the search for what a former process left ended early'),
       );
     },
-    flush: () => core.flush(),
-    stop() {
+    tenants: () => listTenants(dataDir).map(({ tenant }) => tenant),
+    copy(argument) {
+      const { progress: memory, ...request } = argument as CopyRequest & { progress?: SharedArrayBuffer };
+      const copied = memory === undefined ? undefined : new Progress(memory);
+      return core.copies.copy(request, (pages, total) => copied?.set(pages, total));
+    },
+    stopCopies: () => core.copies.stop(),
+    exchange: (argument) => core.exchange.exchange(argument as ExchangeRequest),
+    async flush() {
+      await archived();
+      return core.flush();
+    },
+    async stop() {
+      await archived();
       const clean = core.close();
       if (!clean)
         log.warn(

@@ -14,23 +14,22 @@ import type { Clock } from '../host/clock.ts';
 import type { Logger } from '../host/log.ts';
 import type { Address } from '../protocol/address.ts';
 import type { Stream } from '../protocol/envelope.ts';
-import { AppError } from '../protocol/errors.ts';
-import { PatchError } from '../protocol/json-patch.ts';
 import type { Limits } from '../protocol/limits.ts';
+import type { Archive } from './archive.ts';
 import type { HistoryItem, JournalRow, LoadedActor, NumberedCalls, SessionRecord, StoredOutcome } from './contract.ts';
-import { DamagedActorError } from './damaged-actor.ts';
 import { FailingTenants, retryMs } from './failing-tenants.ts';
 import { FlushTimer } from './flush-timer.ts';
 import { HeldEntries } from './held-entries.ts';
 import type { Damage } from './journal-row.ts';
 import { dataPaths } from './paths.ts';
-import { actorKey, Pending } from './pending.ts';
+import { Pending } from './pending.ts';
 import { Quarantine } from './quarantine.ts';
-import { loadedActor, type Sources, storedHistory, storedNumbered, storedOutcome } from './questions.ts';
-import { quarantinedActor, quarantinedTenant, unreadableTenant } from './refusals.ts';
+import { loadedActor, storedHistory, storedNumbered, storedOutcome } from './questions.ts';
+import { Reading } from './reading.ts';
 import { type ShardListener, ShardListeners } from './shard-listeners.ts';
-import { isDamage } from './sqlite.ts';
 import { type StaleFound, StaleSweep } from './stale-sweep.ts';
+import { TenantCopies } from './tenant-copies.ts';
+import { TenantExchange } from './tenant-exchange.ts';
 import { TenantFiles } from './tenant-files.ts';
 import { TenantSessions } from './tenant-sessions.ts';
 import { TenantWriter } from './tenant-writer.ts';
@@ -42,6 +41,8 @@ export interface KeeperOptions {
   readonly clock: Clock;
   /** Id of this run of the process: 1 to 64 of A-Z a-z 0-9 _ -. */
   readonly boot: string;
+  /** Gets every row; journals keep what it has not stored yet. */
+  readonly archive?: Archive;
 }
 
 export class KeeperCore {
@@ -58,11 +59,19 @@ export class KeeperCore {
   readonly #sessions: TenantSessions;
   readonly #sweep: StaleSweep;
   readonly #writer: TenantWriter;
+  readonly #reading: Reading;
+  readonly #archive: Archive | undefined;
+  /** Copies of tenants' files, for backups. */
+  readonly copies: TenantCopies;
+  /** Puts another file in the place of a tenant's. */
+  readonly exchange: TenantExchange;
   /** Characters that wait for tenants that fail; counted after each round. */
   #failingChars = 0;
   readonly #timer: FlushTimer;
 
-  constructor({ dataDir, limits, log, clock, boot }: KeeperOptions) {
+  constructor({ dataDir, limits, log, clock, boot, archive }: KeeperOptions) {
+    this.#archive = archive;
+    archive?.onStored(() => this.#advance());
     this.#limits = limits;
     this.#log = log;
     this.#clock = clock;
@@ -100,6 +109,18 @@ export class KeeperCore {
       closeActor: (address, reason) => this.#tellQuarantined(address, reason),
       closeTenant: (tenant, reason) => this.quarantineTenant(tenant, reason),
     });
+    this.#reading = new Reading({
+      ...parts,
+      log,
+      closeActor: (address, reason) => {
+        this.#tellQuarantined(address, reason);
+        this.#timer.start(false);
+      },
+      closeTenant: (tenant, reason) => this.quarantineTenant(tenant, reason),
+    });
+    const data = { ...parts, dataDir, log, archive, listeners: this.#shards, catchUp: () => this.#catchUp() };
+    this.copies = new TenantCopies({ ...data, write: (tenant) => this.#writer.write(tenant) });
+    this.exchange = new TenantExchange(data);
     this.#timer = new FlushTimer(limits.keeperDelayMs, retryMs, clock, {
       due: () => this.#unwritten.filter((tenant) => !this.#failing.isWaiting(tenant)),
       waits: () => this.#failing.any,
@@ -118,6 +139,7 @@ export class KeeperCore {
 
   /** Takes over a committed row; one that came before is ignored. `damage`: actors whose entries in it failed their check. */
   committed(shard: number, row: JournalRow, damage: readonly Damage[] = []): void {
+    if (row.journalSeq > this.#pending.received(shard)) this.#archive?.add(shard, row);
     this.#pending.add(shard, row, damage);
     for (const { address } of damage) this.#tellQuarantined(address, 'its entries in the journal failed their check');
     // A quarter of one journal: well before the journals' own bound refuses calls.
@@ -126,22 +148,24 @@ export class KeeperCore {
 
   /** @throws AppError QUARANTINED, or READ_ONLY while the tenant's file cannot be read */
   load(address: Address): LoadedActor {
-    return this.#read(address, (sources) => loadedActor(address, sources, this.#boot));
+    return this.#reading.read(address, (sources) => loadedActor(address, sources, this.#boot));
   }
 
   /** @throws as load */
   outcome(address: Address, key: string): { args: string; outcome: StoredOutcome } | undefined {
-    return this.#read(address, (sources) => storedOutcome(address, sources, key, this.#outcomesSinceMs));
+    return this.#reading.read(address, (sources) => storedOutcome(address, sources, key, this.#outcomesSinceMs));
   }
 
   /** @throws as load */
   numbered(address: Address, client: string): Omit<NumberedCalls, 'client'> | undefined {
-    return this.#read(address, (sources) => storedNumbered(address, sources, client, this.#outcomesSinceMs));
+    return this.#reading.read(address, (sources) => storedNumbered(address, sources, client, this.#outcomesSinceMs));
   }
 
   /** @throws as load */
   history(address: Address, stream: Stream, since: number): readonly HistoryItem[] | undefined {
-    const found = this.#read(address, (sources) => storedHistory(address, sources, stream, since, this.#limits));
+    const found = this.#reading.read(address, (sources) =>
+      storedHistory(address, sources, stream, since, this.#limits),
+    );
     if (found.damagedChunks > 0)
       this.#log.warn(
         { ...address, stream, chunks: found.damagedChunks },
@@ -250,39 +274,18 @@ export class KeeperCore {
     return [...tenants, ...this.#sessions.tenants.filter((tenant) => !this.#pending.tenants.has(tenant))];
   }
 
-  #read<T>(address: Address, read: (sources: Sources) => T): T {
-    const { tenant, type, id } = address;
-    try {
-      if (this.#quarantine.reason(tenant) !== undefined) throw quarantinedTenant(tenant);
-      const file = this.#files.open(tenant, { create: false, nowMs: this.#clock.now() });
-      if (
-        file?.closed.reason(type, id) !== undefined ||
-        this.#pending.tenants.get(tenant)?.closed.has(actorKey(type, id)) === true
-      ) {
-        throw quarantinedActor(address);
-      }
-      return read({ file, pending: this.#pending.actor(address) });
-    } catch (error) {
-      if (error instanceof AppError) throw error;
-      if (error instanceof DamagedActorError || error instanceof PatchError) {
-        this.#pending.close(address, error.message);
-        this.#tellQuarantined(address, error.message);
-        this.#timer.start(false);
-        throw quarantinedActor(address);
-      }
-      this.#files.giveUp(tenant);
-      if (!isDamage(error)) {
-        this.#log.error({ tenant, err: error }, `the file of a tenant cannot be opened: ${messageOf(error)}`);
-        throw unreadableTenant(tenant, error);
-      }
-      this.quarantineTenant(tenant, messageOf(error));
-      throw quarantinedTenant(tenant);
-    }
-  }
-
   #advance(): void {
     this.#failingChars = this.#failing.any ? this.#failing.chars : 0;
-    this.#pending.advance((shard, journalSeq) => this.#shards.synced(shard, journalSeq));
+    this.#pending.advance(
+      (shard, journalSeq) => this.#shards.synced(shard, journalSeq),
+      (shard) => this.#archive?.storedTo(shard) ?? Infinity,
+    );
+  }
+
+  /** Everything that is here goes where it belongs. @returns whether no journal is needed for it any more */
+  async #catchUp(): Promise<boolean> {
+    await this.#archive?.flush();
+    return this.flush() && this.#pending.isSynced;
   }
 
   #tellQuarantined(address: Address, reason: string): void {
@@ -292,8 +295,4 @@ export class KeeperCore {
     );
     this.#shards.quarantined(address);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

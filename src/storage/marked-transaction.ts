@@ -25,6 +25,16 @@ export class MarkedTransaction {
     throw lostEnd(path, `write ${this.#writes}`, `write ${marked}`);
   }
 
+  /** How many there were in the file's life. */
+  get writes(): number {
+    return this.#writes;
+  }
+
+  /** The next one has a number above this. */
+  raise(writes: number): void {
+    this.#writes = Math.max(this.#writes, writes);
+  }
+
   /** @throws CommitError */
   run(work: () => void): void {
     const writes = this.#writes + 1;

@@ -7,6 +7,7 @@
 import type { NumberedCall, NumberedCalls, StoredOutcome } from './contract.ts';
 import { DamagedActorError } from './damaged-actor.ts';
 import { rowCrc } from './row-crc.ts';
+import type { Skips } from './skips.ts';
 import type { Db } from './sqlite.ts';
 
 interface CallRow {
@@ -20,6 +21,12 @@ interface AckRow {
   readonly ack: number;
   readonly atMs: number;
   readonly crc: number;
+}
+
+interface Owner {
+  readonly type: string;
+  readonly id: string;
+  readonly client: string;
 }
 
 export class NumberedTable {
@@ -59,6 +66,12 @@ export class NumberedTable {
         `DELETE FROM numbered WHERE type = $type AND id = $id AND client = $client
            AND n <= (SELECT ack FROM acks WHERE type = $type AND id = $id AND client = $client)`,
       ),
+      everyCall: db.prepare<[], CallRow & Owner>(
+        'SELECT type, id, client, n, at_ms AS atMs, crc, outcome FROM numbered',
+      ),
+      everyAck: db.prepare<[], AckRow & Owner>('SELECT type, id, client, ack, at_ms AS atMs, crc FROM acks'),
+      removeCalls: db.prepare('DELETE FROM numbered WHERE type = ? AND id = ?'),
+      removeAcks: db.prepare('DELETE FROM acks WHERE type = ? AND id = ?'),
       purgeCalls: db.prepare(
         `DELETE FROM numbered WHERE (type, id, client, n) IN
            (SELECT type, id, client, n FROM numbered WHERE at_ms < ? LIMIT ?)`,
@@ -82,11 +95,10 @@ export class NumberedTable {
   read(type: string, id: string, client: string): NumberedCalls | undefined {
     const rows = this.#sql.calls.all(type, id, client);
     const ackRow = this.#sql.ack.get(type, id, client);
-    if (ackRow !== undefined && ackRow.crc !== this.#ackCrc(type, id, client, ackRow)) throw this.#damaged(type, id);
+    if (ackRow !== undefined) this.#needAck(type, id, client, ackRow);
     const ack = ackRow?.ack ?? 0;
     const calls = rows.map((row): NumberedCall => {
-      if (typeof row.outcome !== 'string' || row.crc !== this.#callCrc(type, id, client, row))
-        throw this.#damaged(type, id);
+      this.#needCall(type, id, client, row);
       return { n: row.n, outcome: JSON.parse(row.outcome) as StoredOutcome, atMs: row.atMs };
     });
     if (ackRow === undefined && calls.length === 0) return undefined;
@@ -106,6 +118,39 @@ export class NumberedTable {
   purge(beforeMs: number, rowsMax: number): void {
     this.#sql.purgeCalls.run(beforeMs, rowsMax);
     this.#sql.purgeAcks.run(beforeMs, rowsMax);
+  }
+
+  /** Has of the actor what another file has; acks keep their age. @throws DamagedActorError */
+  take(from: NumberedTable, type: string, id: string): void {
+    this.#sql.removeCalls.run(type, id);
+    this.#sql.removeAcks.run(type, id);
+    for (const client of from.clients(type, id)) {
+      const calls = from.read(type, id, client);
+      if (calls !== undefined) this.put(type, id, calls, from.#sql.ack.get(type, id, client)?.atMs ?? 0);
+    }
+  }
+
+  /** Checks every row. @returns how many there are @throws DamagedActorError */
+  check(skips: Skips): { numbered: number; acks: number } {
+    const rows = { numbered: 0, acks: 0 };
+    for (const row of this.#sql.everyCall.iterate()) {
+      rows.numbered += 1;
+      if (!skips(row.type, row.id)) this.#needCall(row.type, row.id, row.client, row);
+    }
+    for (const row of this.#sql.everyAck.iterate()) {
+      rows.acks += 1;
+      if (!skips(row.type, row.id)) this.#needAck(row.type, row.id, row.client, row);
+    }
+    return rows;
+  }
+
+  #needCall(type: string, id: string, client: string, row: CallRow): void {
+    if (typeof row.outcome !== 'string' || row.crc !== this.#callCrc(type, id, client, row))
+      throw this.#damaged(type, id);
+  }
+
+  #needAck(type: string, id: string, client: string, row: AckRow): void {
+    if (row.crc !== this.#ackCrc(type, id, client, row)) throw this.#damaged(type, id);
   }
 
   #ackCrc(type: string, id: string, client: string, { ack, atMs }: Omit<AckRow, 'crc'>): number {

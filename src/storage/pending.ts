@@ -173,10 +173,11 @@ export class Pending {
     batch.actorsByAddress.clear();
   }
 
-  /** Moves every shard's mark over rows that are safe, and tells those that moved. */
-  advance(moved: (shard: number, journalSeq: number) => void): void {
+  /** Moves every shard's mark over rows that are safe, and not beyond `upTo`; tells those that moved. */
+  advance(moved: (shard: number, journalSeq: number) => void, upTo: (shard: number) => number): void {
     for (const [shard, queue] of this.#shards) {
-      const open = queue.rows.findIndex((row) => row.tenants > 0);
+      const end = upTo(shard);
+      const open = queue.rows.findIndex((row) => row.tenants > 0 || row.journalSeq > end);
       const safe = queue.rows.splice(0, open < 0 ? queue.rows.length : open).at(-1);
       if (safe === undefined) continue;
       queue.synced = safe.journalSeq;
@@ -190,6 +191,11 @@ export class Pending {
 
   synced(shard: number): number {
     return this.#shard(shard).synced;
+  }
+
+  /** Whether every row that was ever taken in is safe. */
+  get isSynced(): boolean {
+    return [...this.#shards.values()].every(({ rows }) => rows.length === 0);
   }
 
   /** The shard's journal starts anew, from row 1. What is pending stays pending, but no row waits for it. */

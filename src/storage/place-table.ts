@@ -4,6 +4,7 @@
  */
 import { DamagedActorError } from './damaged-actor.ts';
 import { rowCrc } from './row-crc.ts';
+import type { Skips } from './skips.ts';
 import type { Db } from './sqlite.ts';
 
 export interface Place {
@@ -37,6 +38,11 @@ export class PlaceTable {
            OR EXISTS (SELECT 1 FROM history WHERE type = $type AND id = $id)`,
         )
         .pluck(),
+      every: db.prepare<[], Place & { type: string; id: string; crc: number }>(
+        `SELECT type, id, visit_seq AS visitSeq, patch_seq AS patchSeq, patch_chars AS patchChars, event_seq AS eventSeq,
+           event_chars AS eventChars, events_max AS eventsMax, crc FROM places`,
+      ),
+      remove: db.prepare('DELETE FROM places WHERE type = ? AND id = ?'),
       put: db.prepare(
         `INSERT OR REPLACE INTO places (type, id, visit_seq, patch_seq, patch_chars, event_seq, event_chars, events_max, crc)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -53,10 +59,7 @@ export class PlaceTable {
         `actor ${type}/${id} of tenant ${this.#tenant} has lost count of its visits and events`,
       );
     }
-    if (this.#crc(type, id, row) !== row.crc)
-      throw new DamagedActorError(
-        `the count of visits and events of ${type}/${id} of tenant ${this.#tenant} fails its check`,
-      );
+    this.#need(type, id, row);
     return row;
   }
 
@@ -64,6 +67,30 @@ export class PlaceTable {
     const { visitSeq, patchSeq, patchChars, eventSeq, eventChars, eventsMax } = place;
     const crc = this.#crc(type, id, place);
     this.#sql.put.run(type, id, visitSeq, patchSeq, patchChars, eventSeq, eventChars, eventsMax, crc);
+  }
+
+  /** Has of the actor what another file has. @throws DamagedActorError */
+  take(from: PlaceTable, type: string, id: string): void {
+    const place = from.read(type, id);
+    this.#sql.remove.run(type, id);
+    if (place !== noPlace) this.put(type, id, place);
+  }
+
+  /** Checks every row. @returns how many there are @throws DamagedActorError */
+  check(skips: Skips): number {
+    let rows = 0;
+    for (const row of this.#sql.every.iterate()) {
+      rows += 1;
+      if (!skips(row.type, row.id)) this.#need(row.type, row.id, row);
+    }
+    return rows;
+  }
+
+  #need(type: string, id: string, row: Place & { crc: number }): void {
+    if (this.#crc(type, id, row) !== row.crc)
+      throw new DamagedActorError(
+        `the count of visits and events of ${type}/${id} of tenant ${this.#tenant} fails its check`,
+      );
   }
 
   #crc(type: string, id: string, { visitSeq, patchSeq, patchChars, eventSeq, eventChars, eventsMax }: Place): number {

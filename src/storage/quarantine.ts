@@ -10,7 +10,7 @@
  * place · nothing is ever deleted here · an operator ends a quarantine by putting a sound file back and removing the marker,
  * and the process notices at its next start.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import type { Clock } from '../host/clock.ts';
 import { HeldEntries } from './held-entries.ts';
@@ -70,7 +70,7 @@ export class Quarantine {
     const names = ['tenant.db', ...sidecars.map((suffix) => `tenant.db${suffix}`)].filter(
       (name) => look(join(directory, name)) !== undefined,
     );
-    const aside = this.#placeFor(tenant);
+    const aside = this.placeFor(tenant);
     const marker: QuarantineMarker = {
       reason,
       at: this.#now(),
@@ -83,7 +83,7 @@ export class Quarantine {
   /** Moves a journal, or the file of spilled entries, that nobody has open, with its sidecars. @returns where it lies now */
   closeJournal(path: string): string {
     const name = basename(path);
-    const aside = this.#placeFor(`journal-${basename(path, '.db')}`);
+    const aside = this.placeFor(`journal-${basename(path, '.db')}`);
     const directory = join(path, '..');
     // The mark last: while it lies in its place, a start finds the journal damaged again and ends the move.
     const names = ['-wal', '-shm', '', '-mark']
@@ -100,6 +100,14 @@ export class Quarantine {
     this.#held.hold(tenant, entries);
   }
 
+  /** A sound file lies in the tenant's place. What was held and moved aside stays where it is. */
+  reopen(tenant: string): void {
+    const directory = tenantDirectory(this.#dataDir, tenant);
+    rmSync(join(directory, markerName), { force: true });
+    fsyncDirectory(directory);
+    this.#tenants.delete(tenant);
+  }
+
   close(): void {
     this.#held.close();
   }
@@ -112,7 +120,8 @@ export class Quarantine {
     fsyncDirectory(directory);
   }
 
-  #placeFor(name: string): string {
+  /** A directory of the quarantine that is not there yet. */
+  placeFor(name: string): string {
     const stem = join(dataPaths(this.#dataDir).quarantine, `${name}-${this.#now().replaceAll(/[-:]|\.\d+/g, '')}`);
     let place = stem;
     for (let n = 2; look(place) !== undefined; n += 1) place = `${stem}-${n}`;

@@ -37,6 +37,7 @@ export class SessionTable {
            (SELECT session_id FROM sessions WHERE status = 'inactive' AND noted_ms < ? LIMIT ?)`,
       ),
       ended: db.prepare<[], number>("SELECT count(*) FROM sessions WHERE status = 'inactive'").pluck(),
+      count: db.prepare<[], number>('SELECT count(*) FROM sessions').pluck(),
       trim: db.prepare(
         `DELETE FROM sessions WHERE session_id IN
            (SELECT session_id FROM sessions WHERE status = 'inactive' ORDER BY noted_ms, session_id LIMIT ?)`,
@@ -56,6 +57,10 @@ export class SessionTable {
   /** @returns how many */
   endStale(boot: string, nowMs: number): number {
     return this.#sql.endStale.run(nowMs, boot).changes;
+  }
+
+  count(): number {
+    return this.#sql.count.get() ?? 0;
   }
 
   newest(max: number): StoredSession[] {

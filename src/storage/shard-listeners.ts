@@ -1,5 +1,6 @@
 /** Who listens to the keeper, by shard. */
 import type { Address } from '../protocol/address.ts';
+import { OperationError } from './operation-error.ts';
 
 /** What the keeper says without being asked. */
 export interface ShardListener {
@@ -9,7 +10,12 @@ export interface ShardListener {
   readOnly(tenant: string, readOnly: boolean): void;
   /** A former process left visitors on the actor's list. */
   stale(address: Address): void;
+  /** Keeper.onFence. Settles when everything that the shard had committed by then is here. */
+  fence(forget: boolean): Promise<number>;
 }
+
+/** A shard that runs its own code for so long is taken for stuck. */
+const fenceMsMax = 5000;
 
 export class ShardListeners {
   readonly #listeners = new Map<number, Partial<ShardListener>>();
@@ -34,10 +40,34 @@ export class ShardListeners {
     for (const listener of this.#listeners.values()) listener.readOnly?.(tenant, readOnly);
   }
 
+  /**
+   * Settles when every shard has handed over what it had committed, with the last row that each deleted on disk.
+   * @throws OperationError when one of `shards` is away, or does not answer
+   */
+  async fence(shards: number, forget: boolean): Promise<readonly number[]> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(away()), fenceMsMax);
+    });
+    const asked = Array.from({ length: shards }, (_, shard) => {
+      const listener = this.#listeners.get(shard);
+      return listener?.fence === undefined ? Promise.reject(away()) : listener.fence(forget);
+    });
+    try {
+      return await Promise.race([Promise.all(asked), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   /** @returns false when nobody listens for that shard */
   stale(shard: number, address: Address): boolean {
     const listener = this.#listeners.get(shard);
     listener?.stale?.(address);
     return listener !== undefined;
   }
+}
+
+function away(): OperationError {
+  return new OperationError('a shard is busy or being started again', 'Try again in a moment.');
 }

@@ -106,8 +106,21 @@ export function isSqliteError(error: unknown): error is InstanceType<typeof Data
   return error instanceof Database.SqliteError;
 }
 
+export function sqliteVersion(): string {
+  const db = new Database(':memory:');
+  try {
+    return versionOf(db);
+  } finally {
+    db.close();
+  }
+}
+
+function versionOf(db: Db): string {
+  return db.prepare('SELECT sqlite_version()').pluck().get() as string;
+}
+
 function assertVersion(db: Db): void {
-  const version = db.prepare('SELECT sqlite_version()').pluck().get() as string;
+  const version = versionOf(db);
   const parts = version.split('.').map(Number);
   for (const [place, least] of sqliteVersionMin.entries()) {
     const part = parts[place] ?? 0;

@@ -140,6 +140,45 @@ export class TenantFile {
     return ended;
   }
 
+  /** Commits in the file's life. */
+  get writes(): number {
+    return this.#transaction.writes;
+  }
+
+  /** Copies the file as it is when the copy ends. `step` is told the pages done and in all, and says how many come next. */
+  async backup(to: string, step: (pages: number, pagesTotal: number) => number): Promise<void> {
+    await this.#db.backup(to, {
+      progress: ({ totalPages, remainingPages }) => step(totalPages - remainingPages, totalPages),
+    });
+  }
+
+  /**
+   * Begins another line of history, for a content that went back in time; `writes` that were counted before stay counted.
+   * The owner opens the file anew. @throws CommitError
+   */
+  setEpoch(epoch: string, writes = 0): void {
+    this.#transaction.raise(writes);
+    this.#transaction.run(() => this.#db.prepare("UPDATE meta SET value = ? WHERE key = 'epoch'").run(epoch));
+  }
+
+  /** One write that the tables' own methods make up. @throws CommitError, as write */
+  transact(work: () => void): void {
+    this.#transaction.run(work);
+  }
+
+  /** Every actor of which there is anything but a note that it is closed off, by type and id. */
+  names(): { type: string; id: string }[] {
+    const tables = ['actors', 'calls', 'numbered', 'acks', 'visitors', 'places', 'history'];
+    const sql = `${tables.map((table) => `SELECT type, id FROM ${table}`).join(' UNION ')} ORDER BY type, id`;
+    return this.#db.prepare<[], { type: string; id: string }>(sql).all();
+  }
+
+  /** SQLite's own check: structure, indexes and constraints. @throws DamagedFileError */
+  checkStructure(): void {
+    const result = this.#db.pragma('integrity_check(1)', { simple: true });
+    if (result !== 'ok') throw new DamagedFileError(`SQLite's integrity check says: ${String(result)}`);
+  }
+
   checkpoint(): void {
     checkpoint(this.#db);
   }

@@ -1,5 +1,5 @@
 /**
- * The tenant files that are open, the longest unused first. Each costs three descriptors, so that their number is bounded.
+ * The tenant files that are open, the longest unused first. Each costs four descriptors, so that their number is bounded.
  *
  * A file that is opened for the first time in this run of the process is shown to `onFirst` before anybody reads it.
  */
@@ -18,6 +18,8 @@ export interface TenantFilesParts {
 export class TenantFiles {
   readonly #parts: TenantFilesParts;
   readonly #open = new Map<string, TenantFile>();
+  /** Tenants whose file is being copied. */
+  readonly #pinned = new Set<string>();
   /** Tenants whose file was open once. */
   readonly #seen = new Set<string>();
 
@@ -34,11 +36,20 @@ export class TenantFiles {
       return open;
     }
     const { dataDir, boot, openMax } = this.#parts;
-    while (this.#open.size >= openMax) this.close(this.#open.keys().next().value!);
+    while (this.#open.size >= openMax && this.#closeOne());
     const file = TenantFile.open(dataDir, tenant, { ...options, boot });
     if (file === undefined) return undefined;
     this.#open.set(tenant, file);
     return this.#seen.has(tenant) ? file : this.#first(file, options);
+  }
+
+  /** Keeps an open file open, past the bound if need be. */
+  pin(tenant: string): void {
+    this.#pinned.add(tenant);
+  }
+
+  unpin(tenant: string): void {
+    this.#pinned.delete(tenant);
   }
 
   isOpen(tenant: string): boolean {
@@ -63,6 +74,15 @@ export class TenantFiles {
 
   closeAll(): void {
     for (const tenant of this.#open.keys()) this.close(tenant);
+  }
+
+  #closeOne(): boolean {
+    for (const tenant of this.#open.keys()) {
+      if (this.#pinned.has(tenant)) continue;
+      this.close(tenant);
+      return true;
+    }
+    return false;
   }
 
   #first(file: TenantFile, options: { create: boolean; nowMs: number }): TenantFile | undefined {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readableAge, readableBytes, readableTable } from '../../src/cli/readable.ts';
+import { counted, readableAge, readableBytes, readableTable, readableTime } from '../../src/cli/readable.ts';
 
 test.each([
   [0, '0 bytes'],
@@ -21,6 +21,19 @@ test.each([
   [5 * 86_400_000, '5 days ago'],
 ])('an age of %i ms reads %s', (ms, text) => {
   expect(readableAge(ms)).toBe(text);
+});
+
+test.each([
+  [12.4, '12 ms'],
+  [1530, '1.5 s'],
+  [119_999, '120.0 s'],
+  [180_000, '3 min'],
+])('a time of %d ms reads %s', (ms, text) => {
+  expect(readableTime(ms)).toBe(text);
+});
+
+test('things are counted in the plural, one in the singular', () => {
+  expect([0, 1, 1204].map((count) => counted(count, 'actor'))).toEqual(['0 actors', '1 actor', '1,204 actors']);
 });
 
 test('columns are as wide as their widest cell', () => {

@@ -14,6 +14,7 @@ describe('where a value comes from', () => {
       port: 8080,
       adminPort: undefined,
       dataDir: './data',
+      backup: { dir: './data/backups', intervalMs: undefined, keep: { hourly: 24, daily: 7, weekly: 4 } },
       shards: Math.max(1, availableParallelism() - 1),
       gateways: 1,
       shutdownTimeoutMs: 10_000,
@@ -57,6 +58,9 @@ describe('where a value comes from', () => {
       HOST: ['::1', (l) => l.config.host, '::1'],
       PORT: ['0', (l) => l.config.port, 0],
       DATA_DIR: ['/srv/x', (l) => l.config.dataDir, '/srv/x'],
+      BACKUP_DIR: ['/mnt/b', (l) => l.config.backup.dir, '/mnt/b'],
+      BACKUP_INTERVAL: ['15m', (l) => l.config.backup.intervalMs, 900_000],
+      BACKUP_KEEP: ['2d', (l) => l.config.backup.keep, { hourly: 0, daily: 2, weekly: 0 }],
       ADMIN_PORT: ['9090', (l) => l.config.adminPort, 9090],
       SHARDS: ['3', (l) => l.config.shards, 3],
       GATEWAYS: ['2', (l) => l.config.gateways, 2],
@@ -109,7 +113,15 @@ describe('where a value comes from', () => {
 
   test('the result is frozen to its leaves', () => {
     const { config } = load();
-    for (const part of [config, config.auth, config.auth.algorithms, config.limits, config.allowedOrigins]) {
+    for (const part of [
+      config,
+      config.backup,
+      config.backup.keep,
+      config.auth,
+      config.auth.algorithms,
+      config.limits,
+      config.allowedOrigins,
+    ]) {
       expect(Object.isFrozen(part)).toBe(true);
     }
   });

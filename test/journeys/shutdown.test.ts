@@ -102,6 +102,7 @@ describe('a stop under load', () => {
       'traffic',
       'calls',
       'sockets',
+      'backups',
       'sessions',
       'shards',
       'keeper',

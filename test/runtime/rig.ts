@@ -248,6 +248,7 @@ function inThread(core: KeeperCore): Keeper {
     onStale: (handler) => {
       stale = handler;
     },
+    onFence: () => undefined,
     close: () => detach?.(),
   };
 }

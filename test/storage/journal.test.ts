@@ -1,7 +1,8 @@
 import Database from 'better-sqlite3';
 import { statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { CommitError, type Journal, LostRowsError } from '../../src/storage/journal.ts';
+import { CommitError, type Journal } from '../../src/storage/journal.ts';
+import { LostRowsError } from '../../src/storage/lost-rows-error.ts';
 import { packRow } from '../../src/storage/journal-row.ts';
 import { journalPath } from '../../src/storage/paths.ts';
 import { address, openJournal, stateEntry, temporaryDirectory } from './fixtures.ts';

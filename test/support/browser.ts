@@ -35,6 +35,8 @@ export class Browser {
     const profile = mkdtempSync(join(tmpdir(), 'fermata-chromium-'));
     const child = spawn('chromium', [...flags, `--user-data-dir=${profile}`, 'about:blank'], {
       stdio: ['ignore', 'ignore', 'pipe'],
+      // A group of its own, so that what it has started ends with it.
+      detached: true,
     });
     let said = '';
     const address = await new Promise<string>((resolve, reject) => {
@@ -58,10 +60,14 @@ export class Browser {
   }
 
   async end(): Promise<void> {
-    if (this.#process.exitCode === null && this.#process.signalCode === null) {
-      this.#process.kill();
-      await once(this.#process, 'exit');
+    const exited = once(this.#process, 'exit');
+    const isOver = this.#process.exitCode !== null || this.#process.signalCode !== null;
+    try {
+      process.kill(-this.#process.pid!, 'SIGKILL');
+    } catch {
+      // Nothing of it is left.
     }
+    if (!isOver) await exited;
     rmSync(this.#profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }

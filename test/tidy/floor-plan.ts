@@ -21,15 +21,22 @@ export const rooms: Readonly<Record<string, Room>> = {
   host: { place: 'src/host/', enters: ['protocol'] },
   transport: { place: 'src/transport/', enters: ['protocol', 'host'] },
   storage: { place: 'src/storage/', enters: ['protocol', 'host'] },
+  backup: { place: 'src/backup/', enters: ['protocol', 'host', 'storage'] },
   runtime: { place: 'src/runtime/', enters: ['protocol', 'actor', 'host', 'storage'], types: ['transport'] },
   gateway: { place: 'src/gateway/', enters: ['protocol', 'host'], types: ['transport'] },
   client: { place: 'src/client/', enters: ['protocol'], types: ['actor'], browser: true },
-  cli: { place: 'src/cli/', enters: ['protocol', 'actor', 'host', 'transport', 'storage', 'runtime', 'gateway'] },
+  cli: {
+    place: 'src/cli/',
+    enters: ['protocol', 'actor', 'host', 'transport', 'storage', 'backup', 'runtime', 'gateway'],
+  },
   testing: {
     place: 'src/testing/',
-    enters: ['protocol', 'actor', 'host', 'transport', 'storage', 'runtime', 'gateway'],
+    enters: ['protocol', 'actor', 'host', 'transport', 'storage', 'backup', 'runtime', 'gateway'],
   },
-  workers: { place: 'workers/', enters: ['protocol', 'actor', 'host', 'transport', 'storage', 'runtime', 'gateway'] },
+  workers: {
+    place: 'workers/',
+    enters: ['protocol', 'actor', 'host', 'transport', 'storage', 'backup', 'runtime', 'gateway'],
+  },
 };
 
 export interface Lodging {
@@ -47,6 +54,7 @@ export const lodgings: Readonly<Record<string, Lodging>> = {
   react: { places: ['src/client/react'] },
   immer: { places: ['src/runtime/state-engine.ts'] },
   pino: { places: ['src/host/log.ts'] },
+  piscina: { places: ['src/backup/verify-pool.ts'] },
   'pino-pretty': { places: ['src/host/log.ts'] },
 };
 

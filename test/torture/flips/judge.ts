@@ -193,7 +193,7 @@ function refusal(what: string, text: string): Finding {
 }
 
 /** What PROMISES allows to say of something damaged. */
-const refusalCodes = /"code":"(QUARANTINED|READ_ONLY|INTERNAL|KEY_REUSED)"/;
+const refusalCodes = /"code":"(QUARANTINED|READ_ONLY|INTERNAL|KEY_REUSED|UNKNOWN)"/;
 
 function finding(judgement: Judgement, text: string): Finding {
   return { kind: judgement === 'right' ? 'wrong' : judgement, text };

@@ -1,0 +1,76 @@
+/**
+ * Whether a data directory's log is whole: `DATA_DIR/archived-to` names the target that every entry went to, as far as the
+ * target has segments. A process that archives nothing, or to another target, or gives entries up, takes the file away
+ * before it serves or forgets anything; the next one that archives then begins behind a gap.
+ */
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Clock } from '../host/clock.ts';
+import type { Logger } from '../host/log.ts';
+import { fsyncDirectory, look, tenantDirectory } from '../storage/paths.ts';
+import { directoryTarget } from './directory-target.ts';
+import { LogWriter } from './log-writer.ts';
+
+export interface LogOptions {
+  readonly dataDir: string;
+  /** The target's directory. */
+  readonly dir: string;
+  readonly delayMs: number;
+  readonly waitingCharsMax: number;
+}
+
+/** Before anything is recovered. */
+export function openLog({ dataDir, dir, delayMs, waitingCharsMax }: LogOptions, clock: Clock, log: Logger): LogWriter {
+  const target = directoryTarget(dir);
+  const isContinuous = archivedTo(dataDir) === target.name;
+  noteTarget(dataDir, target.name);
+  return new LogWriter({
+    target,
+    delayMs,
+    waitingCharsMax,
+    clock,
+    log,
+    isContinuous,
+    hasPast: (tenant) => look(join(tenantDirectory(dataDir, tenant), 'tenant.db')) !== undefined,
+    onGap(tenant, error) {
+      noteGap(dataDir);
+      log.error(
+        { tenant, err: error },
+        'the archived log of a tenant has a gap now: the backup target took too long. Hint: mend it, then make a backup',
+      );
+    },
+  });
+}
+
+/** The target that the log of a directory is whole in; undefined when there is none. */
+export function archivedTo(dataDir: string): string | undefined {
+  try {
+    return readFileSync(markerOf(dataDir), 'utf8').trimEnd();
+  } catch {
+    return undefined;
+  }
+}
+
+/** From now on there may be entries that no log has. */
+export function noteGap(dataDir: string): void {
+  if (look(markerOf(dataDir)) === undefined) return;
+  rmSync(markerOf(dataDir), { force: true });
+  fsyncDirectory(resolve(dataDir));
+}
+
+function noteTarget(dataDir: string, target: string): void {
+  const path = markerOf(dataDir);
+  const file = openSync(`${path}.new`, 'w', 0o600);
+  try {
+    writeSync(file, `${target}\n`);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(`${path}.new`, path);
+  fsyncDirectory(resolve(dataDir));
+}
+
+function markerOf(dataDir: string): string {
+  return join(resolve(dataDir), 'archived-to');
+}
