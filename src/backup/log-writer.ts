@@ -29,6 +29,8 @@ export interface LogWriterOptions {
   readonly hasPast: (tenant: string) => boolean;
   /** Entries are given up. When it returns, no later process takes the log for whole. */
   readonly onGap: (tenant: string, error: unknown) => void;
+  /** Every gap since is on record in the log itself: the next process may go on with it. */
+  readonly onTold: () => void;
 }
 
 /** A segment that has so many bytes is followed by the next. */
@@ -53,13 +55,18 @@ export class LogWriter implements Archive {
   readonly #pasts = new Map<string, boolean>();
   /** Tenants whose next segment begins behind a gap. */
   readonly #gaps = new Set<string>();
+  /** Tenants whose gap no segment tells of yet. */
+  readonly #untold = new Set<string>();
   /** Records that wait, by tenant. */
   #waiting = new Map<string, string[]>();
   #waitingChars = 0;
   /** The last row of each shard that was added, and up to which rounds are over. */
   readonly #added = new Map<number, number>();
   readonly #stored = new Map<number, number>();
-  #round: Promise<void> | undefined;
+  /** Settles when everything that was asked for is done; undefined when that is so. */
+  #last: Promise<void> | undefined;
+  /** A round that has not begun. */
+  #nextRound: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #onStored: () => void = () => undefined;
   #lastStoredMs: number | undefined;
@@ -101,33 +108,52 @@ export class LogWriter implements Archive {
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    // The running round holds what came before it began; the next one holds the rest.
-    while (this.#round !== undefined) await this.#round;
-    this.#round = this.#write();
-    await this.#round;
+    if (this.#last === undefined) return await this.#inTurn(() => this.#write());
+    // One that has not begun yet takes what has come by then.
+    this.#nextRound ??= this.#inTurn(() => {
+      this.#nextRound = undefined;
+      return this.#write();
+    });
+    await this.#nextRound;
   }
 
-  async begin(tenant: string): Promise<number> {
-    await this.flush();
-    const segment = await this.#segment(tenant);
-    if (segment.used) next(segment);
-    // Its header alone says where the log begins, also when nothing more comes.
-    await this.#writeHeader(tenant, segment);
-    return segment.number;
+  begin(tenant: string): Promise<number> {
+    return this.#inTurn(async () => {
+      await this.#write();
+      const segment = await this.#segment(tenant);
+      if (segment.used) next(segment);
+      // Its header alone says where the log begins, also when nothing more comes.
+      await this.#writeHeader(tenant, segment);
+      return segment.number;
+    });
   }
 
-  async breakOff(tenant: string): Promise<void> {
-    await this.flush();
-    this.#segments.delete(tenant);
-    this.#gaps.add(tenant);
-    try {
-      // At once, because a successor of this process must know it too.
-      await this.#writeHeader(tenant, await this.#segment(tenant));
-    } catch (error) {
-      this.#options.onGap(tenant, error);
+  breakOff(tenant: string): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#write();
       this.#segments.delete(tenant);
       this.#gaps.add(tenant);
-    }
+      try {
+        // At once, because a successor of this process must know it too.
+        await this.#writeHeader(tenant, await this.#segment(tenant));
+      } catch (error) {
+        this.#giveUp(tenant, error);
+      }
+    });
+  }
+
+  /**
+   * One after the other, in the order in which they were asked for: two that write at once would each make the tenant's
+   * next segment, or write over the other's.
+   */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last === undefined ? work() : this.#last.then(work);
+    const end = (): void => {
+      if (this.#last === last) this.#last = undefined;
+    };
+    const last: Promise<void> = done.then(end, end);
+    this.#last = last;
+    return done;
   }
 
   async #write(): Promise<void> {
@@ -143,13 +169,12 @@ export class LogWriter implements Archive {
     };
     await Promise.all(Array.from({ length: atOnce }, work));
     for (const [shard, journalSeq] of upTo) this.#stored.set(shard, journalSeq);
-    this.#round = undefined;
     this.#onStored();
   }
 
   /** Tries until it works, or until what waits is too much or too old. Never rejects. */
   async #writeTenant(tenant: string, records: readonly string[], startedMs: number): Promise<void> {
-    const { target, clock, log, waitingCharsMax, onGap } = this.#options;
+    const { target, clock, log, waitingCharsMax } = this.#options;
     for (let tries = 0; ; tries += 1) {
       try {
         const segment = await this.#segment(tenant);
@@ -160,22 +185,25 @@ export class LogWriter implements Archive {
         await target.append(segmentName(tenant, number), offset, bytes);
         segment.offset += bytes.length;
         segment.used = true;
+        if (offset === 0) this.#tell(tenant, segment);
         this.#lastStoredMs = clock.now();
         return;
       } catch (error) {
         if (tries === 0)
           log.error({ tenant, err: error }, 'the backup target does not take the log; it is tried again');
         const isLate = clock.monotonic() - startedMs > stallMsMax || this.#waitingChars > waitingCharsMax;
-        if (isLate) {
-          onGap(tenant, error);
-          // Whatever number it had: a segment that cannot be written to is left as it is.
-          this.#segments.delete(tenant);
-          this.#gaps.add(tenant);
-          return;
-        }
+        if (isLate) return this.#giveUp(tenant, error);
         await new Promise((resolve) => setTimeout(resolve, retryMs));
       }
     }
+  }
+
+  #giveUp(tenant: string, error: unknown): void {
+    this.#untold.add(tenant);
+    this.#options.onGap(tenant, error);
+    // Whatever number it had: a segment that cannot be written to is left as it is.
+    this.#segments.delete(tenant);
+    this.#gaps.add(tenant);
   }
 
   async #writeHeader(tenant: string, segment: Segment): Promise<void> {
@@ -183,6 +211,12 @@ export class LogWriter implements Archive {
     const header = Buffer.from(this.#header(tenant, segment));
     await this.#options.target.append(segmentName(tenant, segment.number), 0, header);
     segment.offset = header.length;
+    this.#tell(tenant, segment);
+  }
+
+  /** Its header is written. */
+  #tell(tenant: string, { after }: Segment): void {
+    if (after === 'gap' && this.#untold.delete(tenant) && this.#untold.size === 0) this.#options.onTold();
   }
 
   #header(tenant: string, { number, after }: Segment): string {

@@ -1,7 +1,8 @@
 /**
  * Whether a data directory's log is whole: `DATA_DIR/archived-to` names the target that every entry went to, as far as the
  * target has segments. A process that archives nothing, or to another target, or gives entries up, takes the file away
- * before it serves or forgets anything; the next one that archives then begins behind a gap.
+ * before it serves or forgets anything; the next one that archives then begins behind a gap. It comes back when the log
+ * itself tells of the gap.
  */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -38,6 +39,13 @@ export function openLog({ dataDir, dir, delayMs, waitingCharsMax }: LogOptions, 
         { tenant, err: error },
         'the archived log of a tenant has a gap now: the backup target took too long. Hint: mend it, then make a backup',
       );
+    },
+    onTold() {
+      try {
+        noteTarget(dataDir, target.name);
+      } catch (error) {
+        log.warn({ err: error }, 'the archived log is whole again, but the next start takes it for broken off');
+      }
     },
   });
 }

@@ -18,7 +18,7 @@ import { makeDirectory, tenantDirectory } from '../storage/paths.ts';
 import { readTenant } from '../storage/read-only.ts';
 import { digest } from './digest.ts';
 import { DamagedBackupError, MissingBackupError, RestoreRefusal } from './errors.ts';
-import { type LogBreak, walkLog } from './log-chain.ts';
+import { type ChainStep, listLog, type LogBreak, type LogPart, readSegment, walkLog } from './log-chain.ts';
 import { decodeManifest, type Manifest } from './manifest.ts';
 import { baseTime, basesOf, tenantOf } from './names.ts';
 import type { BackupTarget } from './target.ts';
@@ -187,7 +187,9 @@ async function readLog(
   let broken: LogBreak | undefined;
   const { logFrom, began } = base?.manifest ?? { logFrom: 1, began: undefined };
   const steps =
-    logFrom === undefined ? [] : walkLog(target, tenant, logFrom, began === undefined ? began : Date.parse(began));
+    logFrom === undefined
+      ? newerThan(target, tenant, base!)
+      : walkLog(target, tenant, logFrom, began === undefined ? began : Date.parse(began));
   for await (const step of steps) {
     if (step.kind === 'break') {
       broken = step.broken;
@@ -210,6 +212,32 @@ async function readLog(
     reachMs,
     broken,
   };
+}
+
+/** A base that was made while nothing was archived. What the log has beyond it may not be all there was: that is a gap. */
+async function* newerThan(
+  target: BackupTarget,
+  tenant: string,
+  { name, manifest }: PlannedBase,
+): AsyncGenerator<ChainStep> {
+  const finishedMs = Date.parse(manifest.finished);
+  for (const part of (await listLog(target, tenant)).toReversed()) {
+    if (!(await holdsNewer(target, tenant, part, finishedMs))) continue;
+    const what = `${name} was made while nothing was archived`;
+    yield { kind: 'break', broken: { kind: 'gap', what, goesOn: undefined } };
+    return;
+  }
+}
+
+/** What is damaged may hold anything. */
+async function holdsNewer(target: BackupTarget, tenant: string, part: LogPart, thanMs: number): Promise<boolean> {
+  try {
+    const { segment } = await readSegment(target, tenant, part);
+    return segment?.records.some(({ atMs }) => atMs > thanMs) === true;
+  } catch (error) {
+    if (error instanceof DamagedBackupError) return true;
+    throw error;
+  }
 }
 
 /** Neither a base nor a log that begins with the tenant. */

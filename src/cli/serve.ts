@@ -107,10 +107,10 @@ class Server {
         name: 'backups',
         start: () => this.#startBackups(),
         stop: () => this.#backups?.stop(),
-        stopMs: budgetMs * 0.02,
+        stopMs: budgetMs * 0.05,
       },
       { name: 'sockets', stop: () => this.#closeSockets(), stopMs: budgetMs * 0.14 },
-      { name: 'calls', stop: () => this.#settle(), stopMs: budgetMs * 0.26 },
+      { name: 'calls', stop: () => this.#settle(), stopMs: budgetMs * 0.23 },
       { name: 'traffic', start: () => this.#open(), stop: () => this.#turnAway(), stopMs: budgetMs * 0.05 },
     ];
   }

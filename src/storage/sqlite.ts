@@ -42,7 +42,7 @@ export function openDatabase(path: string): Db {
     db.pragma(`wal_autocheckpoint = ${walPagesMax}`);
     db.pragma('trusted_schema = OFF');
     db.pragma('cell_size_check = ON');
-    if (leftWal) checkpoint(db);
+    if (leftWal) settle(db);
     return db;
   } catch (error) {
     db.close();
@@ -65,9 +65,7 @@ export function createDatabase(path: string, build: (db: Db) => void): void {
   } finally {
     db.close();
   }
-  const file = openSync(temporary, 'r+');
-  fsyncSync(file);
-  closeSync(file);
+  syncFile(temporary);
   renameSync(temporary, path);
   fsyncDirectory(dirname(path));
 }
@@ -85,6 +83,26 @@ export function checkpoint(db: Db): void {
   if (result?.busy !== 0) throw new Error(`${db.name}: the WAL could not be moved into the file, a reader holds it`);
 }
 
+/** On a full disk the WAL stays where it is, and is synced there: what is in it can be read. */
+function settle(db: Db): void {
+  try {
+    checkpoint(db);
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    // SQLite keeps its locks on the other two files.
+    syncFile(`${db.name}-wal`);
+  }
+}
+
+function syncFile(path: string): void {
+  const file = openSync(path, 'r+');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
 /** What lies beside a file of ours and belongs to it: two of SQLite's, and the one of mark.ts. */
 export const sidecars = ['-wal', '-shm', '-mark'] as const;
 
@@ -100,6 +118,12 @@ export function isDamage(error: unknown): boolean {
   if (error instanceof Database.SqliteError)
     return error.code.startsWith('SQLITE_CORRUPT') || error.code === 'SQLITE_NOTADB';
   return error instanceof Error && error.cause !== undefined && isDamage(error.cause);
+}
+
+/** Does this error, or what caused it, say that the disk is full? */
+export function isFull(error: unknown): boolean {
+  if (isSqliteError(error)) return error.code === 'SQLITE_FULL';
+  return error instanceof Error && error.cause !== undefined && isFull(error.cause);
 }
 
 export function isSqliteError(error: unknown): error is InstanceType<typeof Database.SqliteError> {

@@ -10,6 +10,7 @@ import type { Clock } from '../host/clock.ts';
 import type { Logger } from '../host/log.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { SessionRecord } from './contract.ts';
+import { isFull } from './sqlite.ts';
 import type { TenantFile } from './tenant-file.ts';
 
 export interface TenantSessionsParts {
@@ -64,7 +65,7 @@ export class TenantSessions {
         { tenant, sessions: records.size, err: error },
         'records of sessions could not be written and are dropped',
       );
-      return false;
+      return isFull(error);
     }
   }
 

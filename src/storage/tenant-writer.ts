@@ -3,7 +3,7 @@
  *
  * Invariants: what belongs to something closed off is held before the file says that it is closed · damage found here closes
  * the tenant off, and its entries are held at once · any other failure leaves all of it pending (failing-tenants.ts), and
- * the file is opened anew the next time.
+ * the file is opened anew the next time, but for a full disk: then nothing was written, and a write may be repeated.
  */
 import type { Clock } from '../host/clock.ts';
 import type { Address } from '../protocol/address.ts';
@@ -11,7 +11,7 @@ import type { Limits } from '../protocol/limits.ts';
 import type { FailingTenants } from './failing-tenants.ts';
 import type { Pending, PendingTenant } from './pending.ts';
 import type { Quarantine } from './quarantine.ts';
-import { isDamage } from './sqlite.ts';
+import { isDamage, isFull } from './sqlite.ts';
 import type { TenantFile } from './tenant-file.ts';
 import type { TenantFiles } from './tenant-files.ts';
 import type { TenantSessions } from './tenant-sessions.ts';
@@ -48,11 +48,13 @@ export class TenantWriter {
   #writeBatch(batch: PendingTenant): boolean {
     const { pending, files, quarantine, failing, closeTenant } = this.#parts;
     const { tenant } = batch;
+    const wasOpen = files.isOpen(tenant);
     try {
       if (quarantine.reason(tenant) === undefined) this.#writeFile(batch);
       else quarantine.hold(tenant, entriesOf(batch));
     } catch (error) {
-      files.giveUp(tenant);
+      // On a full disk a file that was open could perhaps not be opened again, and reading must go on.
+      if (!wasOpen || !isFull(error)) files.giveUp(tenant);
       if (!isDamage(error) || quarantine.reason(tenant) !== undefined) {
         failing.failed(batch, error);
         return false;

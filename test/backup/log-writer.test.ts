@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { directoryTarget } from '../../src/backup/directory-target.ts';
 import { LogWriter, type LogWriterOptions } from '../../src/backup/log-writer.ts';
@@ -105,6 +106,24 @@ describe('the archived log', () => {
   });
 });
 
+describe('a base that begins while entries are written', () => {
+  it('does not make a gap look like none', async () => {
+    const target = new Flaky();
+    const { writer, read, gaps } = rig({ target, waitingCharsMax: 10, isContinuous: true });
+    writer.add(0, row(1, [stateEntry(address('a'), 1, 'kept')]));
+    await writer.flush();
+    target.failures = 1;
+    target.headerMs = 20;
+    writer.add(0, row(2, [stateEntry(address('a'), 2, 'given up')]));
+    const begun = writer.begin('acme');
+    // More than may wait.
+    writer.add(0, row(3, [stateEntry(address('a'), 3, 'after')]));
+    await Promise.all([begun, writer.flush()]);
+    expect(gaps).toEqual(['acme', 'told']);
+    expect((await read('acme', 2)).header.after).toBe('gap');
+  });
+});
+
 describe('a tenant whose past is exchanged', () => {
   it('has a log that begins anew at once, whatever becomes of the process', async () => {
     const { writer, read, names, target } = rig();
@@ -201,6 +220,7 @@ function rig(options: Partial<LogWriterOptions> = {}) {
     isContinuous: false,
     hasPast: () => false,
     onGap: (tenant) => void gaps.push(tenant),
+    onTold: () => void gaps.push('told'),
     ...options,
     target,
   });
@@ -221,9 +241,11 @@ function row(journalSeq: number, entries: Parameters<typeof encodeEntries>[0], a
   return { journalSeq, atMs, body: encodeEntries(entries) };
 }
 
-/** A directory whose appends fail so many times. */
+/** A directory whose appends fail so many times, or take their time. */
 class Flaky implements BackupTarget {
   failures = 0;
+  /** Before a header alone is written. */
+  headerMs = 0;
   readonly #target = directoryTarget(temporaryDirectory());
   readonly name = this.#target.name;
   readonly put = this.#target.put.bind(this.#target);
@@ -238,6 +260,7 @@ class Flaky implements BackupTarget {
       this.failures -= 1;
       throw new Error('the target does not answer');
     }
+    if (bytes.indexOf('\n') === bytes.length - 1) await sleep(this.headerMs);
     await this.#target.append(name, offset, bytes);
   }
 }

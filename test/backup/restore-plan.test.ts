@@ -118,6 +118,19 @@ describe('the plan of a restore', () => {
     expect(await plan(target, 20)).toMatchObject({ segments: [], records: 0 });
   });
 
+  it('refuses what a base without a place in the log cannot be brought up to', async () => {
+    const target = directoryTarget(temporaryDirectory());
+    await putSegment(target, 1, [1, 2], 'start');
+    await putBase(target, 10);
+    // All there is, as far as anybody knows.
+    expect(await plan(target)).toMatchObject({ segments: [], records: 0 });
+    await putSegment(target, 2, [30], 'gap');
+    expect(await plan(target, 11)).toMatchObject({ segments: [], records: 0 });
+    const refusal = `does not hold what was committed from ${iso(11)} on`;
+    await expect(plan(target, 35)).rejects.toThrow(refusal);
+    await expect(plan(target)).rejects.toThrow(refusal);
+  });
+
   it('names the tenants that there are', async () => {
     const target = directoryTarget(temporaryDirectory());
     await expect(plan(target)).rejects.toThrow('there are none at all');

@@ -5,7 +5,7 @@
  * itself when there is room again.
  */
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { BaseClient, Reply } from '../support/base-client.ts';
@@ -82,6 +82,11 @@ test('a full disk loses nothing that was acknowledged, and heals by itself', { t
   };
 
   await appendAll('before', (_, n) => n === 20);
+  // A file that comes into being when there is no room any more cannot be read either.
+  const wals = tenants.map((tenant) => join(dataDir, 'tenants', tenant, 'tenant.db-wal'));
+  await eventually('the tenants have files', () =>
+    wals.every((path) => (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0),
+  );
   fill(ballast);
   expect(statfsSync(disk).bavail).toBe(0);
   // Both tenants go on until they were refused several times.

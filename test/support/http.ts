@@ -1,5 +1,6 @@
 /** HTTP requests with the path exactly as given: `fetch` would tidy up `..` and its encodings before sending them. */
-import { request } from 'node:http';
+import { request as plainRequest } from 'node:http';
+import { request as tlsRequest } from 'node:https';
 
 /** The body of an answer: that of a call, or a state. */
 export interface Json {
@@ -17,6 +18,8 @@ export interface HttpAnswer {
   readonly status: number;
   readonly text: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Names and values in turn, as they came: a header that came twice is there twice. */
+  readonly rawHeaders: readonly string[];
   /** @throws SyntaxError when the text is no JSON */
   json(): Json;
 }
@@ -27,6 +30,10 @@ export interface HttpAsk {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as JSON. */
   readonly input?: unknown;
+  /** The certificate that an https address is trusted by. */
+  readonly ca?: string;
+  /** The address of this machine that the request comes from. */
+  readonly from?: string;
 }
 
 /** POST /v1/actors/:type/:id/:method, each part encoded. */
@@ -39,8 +46,9 @@ export async function getState(address: string, type: string, id: string, ask: H
 }
 
 export function send(address: string, method: string, path: string, ask: HttpAsk = {}): Promise<HttpAnswer> {
-  const { token, key, input, headers = {} } = ask;
-  const { hostname, port } = new URL(address);
+  const { token, key, input, headers = {}, ca, from } = ask;
+  const { protocol, hostname, port } = new URL(address);
+  const request = protocol === 'https:' ? tlsRequest : plainRequest;
   return new Promise((resolve, reject) => {
     const outgoing = request(
       {
@@ -49,6 +57,8 @@ export function send(address: string, method: string, path: string, ask: HttpAsk
         method,
         path,
         agent: false,
+        ...(ca === undefined ? {} : { ca }),
+        ...(from === undefined ? {} : { localAddress: from }),
         headers: {
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
           ...(key === undefined ? {} : { 'idempotency-key': key }),
@@ -65,6 +75,7 @@ export function send(address: string, method: string, path: string, ask: HttpAsk
             status: incoming.statusCode ?? 0,
             text,
             headers: incoming.headers,
+            rawHeaders: incoming.rawHeaders,
             json: () => JSON.parse(text) as Json,
           });
         });

@@ -1,16 +1,18 @@
 /**
- * Programs that a few tests need beside Node: strace and a C compiler to make a disk misbehave, a browser. They are looked
- * for, installed from Debian's packages where that is possible, and otherwise the test fails with what to do: a test that
- * is skipped proves nothing.
+ * Programs that a few tests need beside Node: strace and a C compiler to make a disk misbehave, a browser, nginx. They are
+ * looked for, installed from Debian's packages where that is possible, and otherwise the test fails with what to do: a test
+ * that is skipped proves nothing.
  */
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** Debian's package of each. */
-const packages = { strace: 'strace', gcc: 'gcc', chromium: 'chromium' } as const;
+const packages = { strace: 'strace', gcc: 'gcc', chromium: 'chromium', nginx: 'nginx', openssl: 'openssl' } as const;
 
 const installMsMax = 240_000;
+/** Another file of tests may be installing at the same moment. */
+const patiently = ['-o', 'DPkg::Lock::Timeout=200'];
 
 /** The program's path. @throws Error that says how to install it */
 export function needs(program: keyof typeof packages): string {
@@ -19,7 +21,9 @@ export function needs(program: keyof typeof packages): string {
   const name = packages[program];
   try {
     execFileSync('apt-get', ['update'], { stdio: 'ignore', timeout: installMsMax });
-    execFileSync('apt-get', ['install', '-y', name], { stdio: 'ignore', timeout: installMsMax });
+    // At run level 1 Debian's packages do not start what they install: nobody wants an nginx on port 80 for a test.
+    const env = { ...process.env, RUNLEVEL: '1', DEBIAN_FRONTEND: 'noninteractive' };
+    execFileSync('apt-get', ['install', '-y', ...patiently, name], { stdio: 'ignore', timeout: installMsMax, env });
   } catch {
     // Told below: no right to install, no network, or another system.
   }
@@ -29,7 +33,8 @@ export function needs(program: keyof typeof packages): string {
 }
 
 function find(program: string): string | undefined {
-  const directories = (process.env['PATH'] ?? '').split(delimiter);
+  // Debian puts servers where only root's PATH leads.
+  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin'];
   return directories.map((directory) => join(directory, program)).find(isExecutable);
 }
 

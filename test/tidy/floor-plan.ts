@@ -104,5 +104,6 @@ export const topLevel = [
   'NOTICE',
   'Dockerfile',
   'compose.yaml',
+  'deploy',
   'nginx.conf',
 ];
