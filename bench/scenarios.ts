@@ -82,6 +82,13 @@ export const scenarios: readonly Scenario[] = [
     variants: [spread.echo, spread.durable, { ...spread.durable, name: 'durable, 200 tenants', tenants: 200 }],
   },
   {
+    name: 'archive',
+    about:
+      'what it costs that everything committed is archived for backups; 50 connections, 16 calls in flight on each',
+    kind: 'calls',
+    variants: [busy.echo, busy.durable, { ...busy.durable, name: 'durable, archived', server: 'archiving' }],
+  },
+  {
     name: 'shapes',
     about: 'states that cost Immer more: 200 items with push and shift, 10,000 keys; 16 connections, one call each',
     kind: 'calls',

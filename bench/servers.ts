@@ -1,6 +1,6 @@
 /**
- * The three servers that are compared, each in its own process: the bare echo, Fermata through its shipped command, the
- * naive design. They live for one scenario; those not under load are idle.
+ * The servers that are compared, each in its own process: the bare echo, Fermata through its shipped command (with and
+ * without backups), the naive design. They live for one scenario; those not under load are idle.
  *
  * Fermata runs with its defaults but for one: the limit of 1,000 messages per second and connection is off, because one
  * connection of the generator stands for a client that may do more.
@@ -12,7 +12,8 @@ import type { AuthConfig } from '../src/host/config.ts';
 import { makeFolder, removeFolder } from './children.ts';
 import { ServerProcess } from './server-process.ts';
 
-export type ServerName = 'echo' | 'fermata' | 'naive';
+/** `archiving` is Fermata with a backup interval: what is committed goes to the archived log as well. */
+export type ServerName = 'echo' | 'fermata' | 'archiving' | 'naive';
 
 const root = join(import.meta.dirname, '..');
 const secret = randomBytes(32).toString('base64url');
@@ -55,7 +56,7 @@ export class Servers {
 
   /** A token for Fermata; the other servers ask for none. */
   async token(name: ServerName, tenant: string): Promise<string | undefined> {
-    if (name !== 'fermata') return undefined;
+    if (name !== 'fermata' && name !== 'archiving') return undefined;
     let token = this.#tokens.get(tenant);
     if (token === undefined) {
       token = await mintToken(auth, secret, { tenant, sub: 'bench', ttlS: tokenTtlS, claims: {} });
@@ -80,6 +81,7 @@ export class Servers {
           channel: true,
         });
       case 'fermata':
+      case 'archiving':
         return ServerProcess.start({
           name,
           args: [
@@ -89,9 +91,10 @@ export class Servers {
             '--port',
             '0',
             '--data-dir',
-            join(this.#dataDir, 'fermata'),
+            join(this.#dataDir, name),
             '--limit',
             'messagesPerSecond=0',
+            ...(name === 'archiving' ? ['--backup-interval', '1h'] : []),
           ],
           env: { AUTH_JWT_SECRET: secret, NODE_OPTIONS: this.#nodeOptions },
           channel: false,

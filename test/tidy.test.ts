@@ -75,6 +75,11 @@ describe('the house', () => {
     expect(sources.flatMap(wordViolations)).toEqual([]);
   });
 
+  test('the lock file says that no package is compiled, which npm 10 would do otherwise', () => {
+    const lock = JSON.parse(textOf('package-lock.json')) as { packages: Record<string, { gypfile?: boolean }> };
+    expect(lock.packages['node_modules/better-sqlite3']).toMatchObject({ gypfile: false });
+  });
+
   test('links inside the repository lead somewhere', () => {
     expect(documents.length).toBeGreaterThan(0);
     expect(documents.flatMap((file) => linkViolations(file, (path) => existsSync(join(root, path)), textOf))).toEqual(

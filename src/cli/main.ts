@@ -11,6 +11,8 @@ if (major < 22 || (major === 22 && minor < 18)) {
   );
   process.exitCode = 1;
 } else {
+  // Read by uWebSockets as it is loaded: its own 4 KiB for all headers are too few for larger tokens.
+  process.env['UWS_HTTP_MAX_HEADERS_SIZE'] ??= '16384';
   const { runCommandLine } = await import('./command-line.ts');
   process.exitCode = await runCommandLine(process.argv.slice(2), process.env, {
     out: (text) => console.log(text),
