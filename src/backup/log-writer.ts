@@ -13,7 +13,7 @@ import type { Logger } from '../host/log.ts';
 import type { Archive } from '../storage/archive.ts';
 import type { JournalRow } from '../storage/contract.ts';
 import { segmentName, segmentNumber, segmentsOf } from './names.ts';
-import { encodeHeader, encodeRecord, type SegmentHeader } from './segment.ts';
+import { decodeSegment, encodeHeader, encodeRecord, type SegmentHeader } from './segment.ts';
 import type { BackupTarget } from './target.ts';
 
 export interface LogWriterOptions {
@@ -23,8 +23,8 @@ export interface LogWriterOptions {
   readonly waitingCharsMax: number;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Whether everything that was ever committed in this data directory went to this target, as far as there are segments. */
-  readonly isContinuous: boolean;
+  /** Since then every entry that was committed in this data directory went to this target. Milliseconds since the epoch. */
+  readonly wholeSinceMs: number;
   /** Whether a tenant has data beside what is added from now on. Asked once, before its first entry. */
   readonly hasPast: (tenant: string) => boolean;
   /** Entries are given up. When it returns, no later process takes the log for whole. */
@@ -228,16 +228,31 @@ export class LogWriter implements Archive {
   async #segment(tenant: string): Promise<Segment> {
     const known = this.#segments.get(tenant);
     if (known !== undefined) return known;
-    const { target, isContinuous, hasPast } = this.#options;
+    const { target, hasPast } = this.#options;
     const past = this.#pasts.get(tenant) ?? hasPast(tenant);
-    const last = (await target.list(segmentsOf(tenant))).map(({ name }) => segmentNumber(name)).at(-1) ?? 0;
-    const isFirst = last === 0 && !past;
-    const after = this.#gaps.has(tenant) ? 'gap' : isFirst ? 'start' : isContinuous && last > 0 ? 'previous' : 'gap';
-    const segment: Segment = { number: last + 1, used: false, offset: 0, after };
+    const last = (await target.list(segmentsOf(tenant))).at(-1)?.name;
+    const after = this.#gaps.has(tenant) ? 'gap' : last === undefined ? firstAfter(past) : await this.#after(last);
+    const number = last === undefined ? 1 : segmentNumber(last) + 1;
+    const segment: Segment = { number, used: false, offset: 0, after };
     this.#segments.set(tenant, segment);
     this.#gaps.delete(tenant);
     return segment;
   }
+
+  /** Between a segment that is older than the whole log and now there may have been anything. */
+  async #after(last: string): Promise<Segment['after']> {
+    const bytes = await this.#options.target.read(last);
+    try {
+      const { header } = decodeSegment(bytes, last);
+      return Date.parse(header.began) >= this.#options.wholeSinceMs ? 'previous' : 'gap';
+    } catch {
+      return 'gap';
+    }
+  }
+}
+
+function firstAfter(hasPast: boolean): Segment['after'] {
+  return hasPast ? 'gap' : 'start';
 }
 
 function next(segment: Segment): void {

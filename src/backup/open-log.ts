@@ -1,5 +1,5 @@
 /**
- * Whether a data directory's log is whole: `DATA_DIR/archived-to` names the target that every entry went to, as far as the
+ * Whether a data directory's log is whole: `DATA_DIR/archived-to` names the target that every entry went to, and since when, as far as the
  * target has segments. A process that archives nothing, or to another target, or gives entries up, takes the file away
  * before it serves or forgets anything; the next one that archives then begins behind a gap. It comes back when the log
  * itself tells of the gap.
@@ -23,15 +23,16 @@ export interface LogOptions {
 /** Before anything is recovered. */
 export function openLog({ dataDir, dir, delayMs, waitingCharsMax }: LogOptions, clock: Clock, log: Logger): LogWriter {
   const target = directoryTarget(dir);
-  const isContinuous = archivedTo(dataDir) === target.name;
-  noteTarget(dataDir, target.name);
+  const known = readMarker(dataDir);
+  const wholeSinceMs = known?.target === target.name ? known.sinceMs : clock.now();
+  noteTarget(dataDir, target.name, wholeSinceMs);
   return new LogWriter({
     target,
     delayMs,
     waitingCharsMax,
     clock,
     log,
-    isContinuous,
+    wholeSinceMs,
     hasPast: (tenant) => look(join(tenantDirectory(dataDir, tenant), 'tenant.db')) !== undefined,
     onGap(tenant, error) {
       noteGap(dataDir);
@@ -42,7 +43,7 @@ export function openLog({ dataDir, dir, delayMs, waitingCharsMax }: LogOptions, 
     },
     onTold() {
       try {
-        noteTarget(dataDir, target.name);
+        noteTarget(dataDir, target.name, wholeSinceMs);
       } catch (error) {
         log.warn({ err: error }, 'the archived log is whole again, but the next start takes it for broken off');
       }
@@ -52,11 +53,19 @@ export function openLog({ dataDir, dir, delayMs, waitingCharsMax }: LogOptions, 
 
 /** The target that the log of a directory is whole in; undefined when there is none. */
 export function archivedTo(dataDir: string): string | undefined {
+  return readMarker(dataDir)?.target;
+}
+
+function readMarker(dataDir: string): { readonly target: string; readonly sinceMs: number } | undefined {
+  let text: string;
   try {
-    return readFileSync(markerOf(dataDir), 'utf8').trimEnd();
+    text = readFileSync(markerOf(dataDir), 'utf8');
   } catch {
     return undefined;
   }
+  const [target = '', since = ''] = text.split('\n');
+  const sinceMs = Date.parse(since);
+  return Number.isNaN(sinceMs) ? undefined : { target, sinceMs };
 }
 
 /** From now on there may be entries that no log has. */
@@ -66,11 +75,11 @@ export function noteGap(dataDir: string): void {
   fsyncDirectory(resolve(dataDir));
 }
 
-function noteTarget(dataDir: string, target: string): void {
+function noteTarget(dataDir: string, target: string, sinceMs: number): void {
   const path = markerOf(dataDir);
   const file = openSync(`${path}.new`, 'w', 0o600);
   try {
-    writeSync(file, `${target}\n`);
+    writeSync(file, `${target}\n${new Date(sinceMs).toISOString()}\n`);
     fsyncSync(file);
   } finally {
     closeSync(file);

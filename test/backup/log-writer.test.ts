@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { directoryTarget } from '../../src/backup/directory-target.ts';
 import { LogWriter, type LogWriterOptions } from '../../src/backup/log-writer.ts';
 import { segmentName, segmentsOf } from '../../src/backup/names.ts';
-import { openLog } from '../../src/backup/open-log.ts';
+import { noteGap, openLog } from '../../src/backup/open-log.ts';
 import { decodeSegment } from '../../src/backup/segment.ts';
 import type { BackupTarget } from '../../src/backup/target.ts';
 import { systemClock } from '../../src/host/clock.ts';
@@ -49,7 +49,7 @@ describe('the archived log', () => {
     expect(await first.writer.begin('acme')).toBe(2);
     first.writer.add(0, row(2, [stateEntry(address('a'), 2, 'x')]));
     await first.writer.flush();
-    const second = rig({ target: first.target, isContinuous: true, hasPast: () => true });
+    const second = rig({ target: first.target, wholeSinceMs: 0, hasPast: () => true });
     second.writer.add(0, row(3, [stateEntry(address('a'), 3, 'x')]));
     await second.writer.flush();
     // Asked again, the one that has only its header will do.
@@ -61,8 +61,8 @@ describe('the archived log', () => {
   });
 
   it.each([
-    ['has data that no segment holds', { isContinuous: true, hasPast: () => true }, 'gap'],
-    ['had nothing before', { isContinuous: false, hasPast: () => false }, 'start'],
+    ['has data that no segment holds', { wholeSinceMs: 0, hasPast: (): boolean => true }, 'gap'],
+    ['had nothing before', { wholeSinceMs: Infinity, hasPast: (): boolean => false }, 'start'],
   ] as const)('begins behind a gap only where entries are missing: a tenant that %s', async (_, options, after) => {
     const { writer, read } = rig(options);
     writer.add(0, row(1, [stateEntry(address('a'), 1, 'x')]));
@@ -109,7 +109,7 @@ describe('the archived log', () => {
 describe('a base that begins while entries are written', () => {
   it('does not make a gap look like none', async () => {
     const target = new Flaky();
-    const { writer, read, gaps } = rig({ target, waitingCharsMax: 10, isContinuous: true });
+    const { writer, read, gaps } = rig({ target, waitingCharsMax: 10, wholeSinceMs: 0 });
     writer.add(0, row(1, [stateEntry(address('a'), 1, 'kept')]));
     await writer.flush();
     target.failures = 1;
@@ -134,7 +134,7 @@ describe('a tenant whose past is exchanged', () => {
     writer.add(0, row(2, [stateEntry(address('a'), 1, 'restored')]));
     await writer.flush();
     expect((await read('acme', 2)).records).toHaveLength(1);
-    const next = rig({ target, isContinuous: true, hasPast: () => true });
+    const next = rig({ target, wholeSinceMs: 0, hasPast: () => true });
     next.writer.add(0, row(3, [stateEntry(address('a'), 2, 'x')]));
     await next.writer.flush();
     expect((await read('acme', 3)).header.after).toBe('previous');
@@ -185,6 +185,27 @@ describe('the log of a data directory', () => {
     expect(dataPaths(dataDir).journal).toContain('journal');
   });
 
+  it('has a gap also when only a later process than the next one hears of the tenant again', async () => {
+    const dataDir = temporaryDirectory();
+    const options = { dataDir, dir: join(dataDir, 'backups'), delayMs: 60_000, waitingCharsMax: 1e6 };
+    const archived = async (seq: number): Promise<void> => {
+      const archive = openLog(options, systemClock, silentLog);
+      archive.add(0, row(seq, [stateEntry(address('a'), seq, 'x')]));
+      await archive.flush();
+    };
+    await archived(1);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    // One that archives nothing, then one to which nobody calls the tenant.
+    noteGap(dataDir);
+    openLog(options, systemClock, silentLog);
+    await archived(3);
+    await archived(4);
+    const target = directoryTarget(options.dir);
+    const names = (await target.list(segmentsOf('acme'))).map(({ name }) => name);
+    const headers = names.map(async (name) => decodeSegment(await target.read(name), name).header.after);
+    expect(await Promise.all(headers)).toEqual(['start', 'gap', 'previous']);
+  });
+
   it('has a gap after a process that archived nothing, or elsewhere', async () => {
     const dataDir = temporaryDirectory();
     const after = async (dir: string, seq: number): Promise<string> => {
@@ -217,7 +238,7 @@ function rig(options: Partial<LogWriterOptions> = {}) {
     waitingCharsMax: 1e6,
     clock: systemClock,
     log: silentLog,
-    isContinuous: false,
+    wholeSinceMs: Infinity,
     hasPast: () => false,
     onGap: (tenant) => void gaps.push(tenant),
     onTold: () => void gaps.push('told'),
