@@ -127,12 +127,6 @@ export class Connection {
     return this.#ws === undefined;
   }
 
-  /** Runs `act` while this socket holds the loop's one cork. */
-  cork(act: () => void): void {
-    if (this.#ws === undefined) act();
-    else this.#ws.cork(act);
-  }
-
   joinTopic(topic: string): void {
     this.#ws?.subscribe(topic);
   }

@@ -7,6 +7,7 @@
  */
 import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js';
 import { AppError, type ErrorBody, statusOf } from '../protocol/errors.ts';
+import type { Anchor } from './anchor.ts';
 import { apiHeaders, type Headers, statusLine } from './headers.ts';
 
 /** Answers that were begun and have not left user space. One per gateway. */
@@ -18,12 +19,7 @@ export interface ExchangeOptions {
   /** Close the connection after each answer: the process is going away. */
   readonly closing: boolean;
   readonly unsent: Unsent;
-  /**
-   * Runs `act` while another socket holds the cork, when there is one. `res.cork` around an upgrade looks at the response
-   * once more afterwards; when the new socket lies at the same place in memory it takes it for HTTP still, reads another
-   * struct's bits, and now and then closes the connection it has just opened. Below another cork it does not look.
-   */
-  readonly underCork: (act: () => void) => void;
+  readonly anchor: Anchor;
 }
 
 /** Up to here `end` copies into the socket in one go. */
@@ -111,7 +107,7 @@ export class Exchange {
     if (!this.#open) return;
     this.#open = false;
     const res = this.#res;
-    this.#options.underCork(() => res.cork(() => res.upgrade(data, key, protocol, extensions, context)));
+    this.#options.anchor.cork(() => res.cork(() => res.upgrade(data, key, protocol, extensions, context)));
   }
 
   #stream(body: Buffer, closing: boolean): void {

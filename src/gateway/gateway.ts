@@ -19,6 +19,7 @@ import { callFingerprint } from '../host/fingerprint.ts';
 import { closeCodes } from '../protocol/messages.ts';
 import type { GatewayLink } from '../transport/contract.ts';
 import { Admission } from './admission.ts';
+import { Anchor } from './anchor.ts';
 import { createVerifier, type Verify } from './auth.ts';
 import type { Connection, SocketData } from './connection.ts';
 import { Unsent } from './exchange.ts';
@@ -126,13 +127,10 @@ export function openGateway(options: GatewayOptions, verify: Verify): Gateway {
   const principals = new Principals(admission, intake, clock, limits.httpPrincipalsMax);
   const connections = new Map<number, Connection>();
   const unsent = new Unsent();
+  const anchor = new Anchor();
   const exchange = {
     unsent,
-    underCork(act: () => void) {
-      const [other] = connections.values();
-      if (other === undefined) act();
-      else other.cork(act);
-    },
+    anchor,
     get closing() {
       return phase.name === 'draining';
     },
@@ -234,6 +232,7 @@ export function openGateway(options: GatewayOptions, verify: Verify): Gateway {
     // Closing a socket that still has something to read resets it, and a reset can overtake the last bytes.
     if (lingers) await delay(lingerMs);
     app.close();
+    anchor.close();
     sessions.close();
     // Shards hear of the last ends before anybody hears of this one.
     intake.flush();

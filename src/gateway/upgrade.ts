@@ -44,7 +44,9 @@ export function upgradeHandler(options: UpgradeOptions): UpgradeHandler {
       protocolToken(offered) ??
       (options.queryToken ? req.getQuery('token') : undefined);
 
-    const refusal = refusalOf(req.getHeader('origin'));
+    // RFC 6455, 4.2.1. Also a matter of safety: with `close` here, uWebSockets would close the socket and then upgrade it.
+    const upgrades = /(^|,)\s*upgrade\s*(,|$)/i.test(req.getHeader('connection'));
+    const refusal = upgrades ? refusalOf(req.getHeader('origin')) : notUpgrading;
     if (refusal !== undefined) return exchange.fail(refusal);
     const additions = offered.includes(subprotocol);
     const finish = (principal: Principal): void => {
@@ -75,6 +77,8 @@ export function upgradeHandler(options: UpgradeOptions): UpgradeHandler {
     return undefined;
   }
 }
+
+const notUpgrading: ErrorBody = new AppError('MALFORMED', 'A WebSocket needs the header Connection: Upgrade').toBody();
 
 /** The refusals of a whole process. */
 export const starting: ErrorBody = new AppError('OVERLOADED', 'Starting', { retryAfterMs: 1000 }).toBody();

@@ -141,6 +141,28 @@ describe(`${texts.length} hostile frames`, () => {
     await expect.poll(() => rig.gateway.counts()).toMatchObject({ sockets: 1, calls: 0 });
   }, 60_000);
 
+  it('an upgrade that asks for the connection to be closed is refused, and leaves no socket behind', async () => {
+    const answers = await Promise.all(
+      ['close', 'other', 'keep-alive', 'close, Upgrade', 'upgrade'].map(
+        (connection) =>
+          new Promise<string>((resolve, reject) => {
+            const socket = connectTcp(rig.gateway.port, '127.0.0.1');
+            socket.on('error', reject);
+            socket.on('data', (data) => {
+              socket.destroy();
+              resolve(`${connection}: ${data.toString('latin1').slice(9, 12)}`);
+            });
+            const fields = { host: 'a', upgrade: 'websocket', connection, authorization: `Bearer ${token()}` };
+            const key = { 'sec-websocket-version': 13, 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' };
+            const lines = Object.entries({ ...fields, ...key }).map(([name, value]) => `${name}: ${value}\r\n`);
+            socket.write(`GET /ws HTTP/1.1\r\n${lines.join('')}\r\n`);
+          }),
+      ),
+    );
+    expect(answers).toEqual(['close: 400', 'other: 400', 'keep-alive: 400', 'close, Upgrade: 101', 'upgrade: 101']);
+    await expect.poll(() => rig.gateway.counts().sockets).toBeLessThanOrEqual(1);
+  });
+
   it('below the protocol end the connection and nothing else', async () => {
     for (const bytes of raws) {
       await new Promise<void>((resolve, reject) => {
