@@ -12,6 +12,7 @@ import type { Logger } from '../host/log.ts';
 import type { Copied, CopyRequest } from '../storage/tenant-copies.ts';
 import { makeDirectory } from '../storage/paths.ts';
 import { compactLog } from './compaction.ts';
+import { walkLog } from './log-chain.ts';
 import { decodeManifest, encodeManifest, type Manifest } from './manifest.ts';
 import { baseName, basesOf, baseTime } from './names.ts';
 import { type Keep, keepBases } from './retention.ts';
@@ -88,6 +89,7 @@ export class BaseMaker {
         finished: new Date(finishedMs).toISOString(),
         sequence,
         ...(logFrom === undefined ? {} : { logFrom }),
+        ...(keep !== undefined && (await this.#isBehindGap(tenant, logFrom)) ? { behindGap: true } : {}),
         sha256,
         bytes,
         rows,
@@ -108,13 +110,30 @@ export class BaseMaker {
 
   async #newest(tenant: string): Promise<Manifest | undefined> {
     const name = (await this.#manifests(tenant)).at(-1);
-    if (name === undefined) return undefined;
+    return name === undefined ? undefined : await this.#manifest(name);
+  }
+
+  /** Undefined when it is damaged. */
+  async #manifest(name: string): Promise<Manifest | undefined> {
     try {
       return decodeManifest((await this.#parts.target.read(name)).toString('utf8'), name);
     } catch {
-      // Damaged: a new base is what is needed.
       return undefined;
     }
+  }
+
+  /** Is something missing in the log between the newest base there is and this one, whose log begins at `logFrom`? */
+  async #isBehindGap(tenant: string, logFrom: number | undefined): Promise<boolean> {
+    const { target } = this.#parts;
+    const before = (await this.#manifests(tenant)).at(-1);
+    if (before === undefined) return false;
+    const manifest = await this.#manifest(before);
+    if (manifest?.logFrom === undefined || logFrom === undefined) return true;
+    for await (const step of walkLog(target, tenant, manifest.logFrom, Date.parse(manifest.began))) {
+      if (step.kind === 'break') return true;
+      if (step.read.number >= logFrom) return false;
+    }
+    return true;
   }
 
   async #manifests(tenant: string): Promise<string[]> {
@@ -127,7 +146,12 @@ export class BaseMaker {
     const { target, log } = this.#parts;
     try {
       const names = (await this.#manifests(tenant)).map((name) => name.slice(0, -'.json'.length));
-      const bases = names.map((name) => ({ name, beganMs: baseTime(name) }));
+      const bases = await Promise.all(
+        names.map(async (name) => {
+          const behindGap = (await this.#manifest(`${name}.json`))?.behindGap === true;
+          return { name, beganMs: baseTime(name), behindGap };
+        }),
+      );
       const { keep: kept, drop } = keepBases(bases, keep, nowMs);
       for (const name of drop) {
         await target.remove(`${name}.json`);

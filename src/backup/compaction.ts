@@ -36,6 +36,8 @@ async function compress(target: BackupTarget, name: string): Promise<void> {
   const bytes = await target.read(name);
   // What a killed process left of its last append is in the next segment, whole.
   const whole = bytes.subarray(0, bytes.lastIndexOf(lineFeed) + 1);
+  // Not even its header is whole: there is nothing in it, and whoever reads the log passes over it.
+  if (whole.length === 0) return;
   decodeSegment(whole, name);
   const sealedName = segmentName(tenantOf(name), segmentNumber(name), true);
   const directory = mkdtempSync(join(tmpdir(), 'fermata-segment-'));

@@ -20,6 +20,8 @@ export interface Manifest {
   readonly sequence: number;
   /** Number of the first segment with entries that the base may lack; undefined when nothing is archived. */
   readonly logFrom?: number;
+  /** The log does not lead here from the base before: what was committed after this one can be reached from it alone. */
+  readonly behindGap?: true;
   /** Of the whole file, 64 hex digits. */
   readonly sha256: string;
   readonly bytes: number;
@@ -34,7 +36,7 @@ export interface Manifest {
 }
 
 export function encodeManifest(manifest: Manifest): string {
-  const { format, tenant, began, finished, sequence, logFrom, sha256, bytes, rows, versions } = manifest;
+  const { format, tenant, began, finished, sequence, logFrom, behindGap, sha256, bytes, rows, versions } = manifest;
   const { fermata, sqlite, file } = versions;
   const fields = {
     format,
@@ -43,6 +45,7 @@ export function encodeManifest(manifest: Manifest): string {
     finished,
     sequence,
     ...(logFrom === undefined ? {} : { logFrom }),
+    ...(behindGap === undefined ? {} : { behindGap }),
     sha256,
     bytes,
     rows: { ...rows },
@@ -55,7 +58,7 @@ export function encodeManifest(manifest: Manifest): string {
 export function decodeManifest(text: string, name: string): Manifest {
   const { crc, ...fields } = parse(text, name);
   if (crc !== hexCrc(JSON.stringify(fields))) throw new DamagedBackupError(name, 'does not fit its own checksum');
-  const { format, tenant, began, finished, sequence, logFrom, sha256, bytes, rows, versions } = fields;
+  const { format, tenant, began, finished, sequence, logFrom, behindGap, sha256, bytes, rows, versions } = fields;
   const demand = (holds: boolean, field: string, wanted: string): void => {
     if (holds) return;
     throw new DamagedBackupError(name, `has ${JSON.stringify(fields[field]) ?? 'nothing'} as ${field}, not ${wanted}`);
@@ -66,6 +69,7 @@ export function decodeManifest(text: string, name: string): Manifest {
   demand(isTime(finished), 'finished', 'a time such as 2026-11-21T10:15:00.123Z');
   demand(isCount(sequence), 'sequence', 'a whole number');
   demand(logFrom === undefined || isSegmentNumber(logFrom), 'logFrom', 'the number of a segment');
+  demand(behindGap === undefined || behindGap === true, 'behindGap', 'true, or absent');
   demand(typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256), 'sha256', '64 hex digits');
   demand(isCount(bytes), 'bytes', 'a whole number');
   demand(isRecord(rows) && Object.values(rows).every(isCount), 'rows', 'a whole number for each table');

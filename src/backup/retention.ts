@@ -5,6 +5,8 @@
  * the newest back, so that a server that was off for a month loses nothing by it. The newest base stays in any case. One
  * that claims to be of the future was taken under a wrong clock: it stays until its time comes, and does not count, so that
  * it cannot push out those that are taken now.
+ *
+ * A base behind a gap in the log stays as long as an older one does: nothing else leads to the times after it.
  */
 
 export interface Keep {
@@ -16,6 +18,7 @@ export interface Keep {
 export interface DatedBase {
   readonly name: string;
   readonly beganMs: number;
+  readonly behindGap: boolean;
 }
 
 const hourMs = 3_600_000;
@@ -35,6 +38,11 @@ export function keepBases(bases: readonly DatedBase[], keep: Keep, nowMs: number
     ...newestOfEach(past, keep.daily, ({ beganMs }) => Math.floor(beganMs / dayMs)),
     ...newestOfEach(past, keep.weekly, ({ beganMs }) => Math.floor((beganMs - mondayMs) / weekMs)),
   ]);
+  const oldest = newestFirst.findLast((base) => kept.has(base));
+  for (const base of newestFirst) {
+    if (base === oldest) break;
+    if (base.behindGap) kept.add(base);
+  }
   const names = (stays: boolean): string[] => newestFirst.filter((base) => kept.has(base) === stays).map(nameOf);
   return { keep: names(true), drop: names(false) };
 }

@@ -4,8 +4,8 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { BaseMaker, type BaseMakerParts } from '../../src/backup/base-maker.ts';
 import { compactLog } from '../../src/backup/compaction.ts';
 import { directoryTarget } from '../../src/backup/directory-target.ts';
-import { decodeManifest } from '../../src/backup/manifest.ts';
-import { basesOf, segmentName, segmentsOf } from '../../src/backup/names.ts';
+import { decodeManifest, encodeManifest, type Manifest } from '../../src/backup/manifest.ts';
+import { baseName, basesOf, segmentName, segmentsOf } from '../../src/backup/names.ts';
 import { decodeSegment, encodeHeader, encodeRecord } from '../../src/backup/segment.ts';
 import { verifyBase } from '../../src/backup/verify.ts';
 import type { JournalEntry } from '../../src/storage/contract.ts';
@@ -84,7 +84,47 @@ describe('a base', () => {
   });
 });
 
+describe('a base behind a gap in the log', () => {
+  it('says so, and is not pushed out while an older one is kept', async () => {
+    const keep = { hourly: 24, daily: 0, weekly: 0 };
+    const begin = { number: 1 };
+    const { core, maker, target, manifests } = rig({ keep }, () => begin.number);
+    const make = async (seq: number): Promise<void> => {
+      give(core, seq, [stateEntry(address('a'), seq, seq)]);
+      await vi.waitFor(async () => expect(await maker.make('acme', 'asked')).toBeDefined());
+    };
+    await putSegment(target, 1);
+    await make(1);
+    const old = (await manifests())[0]!;
+    // An hour ago, so that the rules keep it.
+    await moveBase(target, old, Date.parse(old.began) - 3_600_000);
+    await putSegment(target, 2, 'gap');
+    begin.number = 3;
+    await putSegment(target, 3);
+    await make(2);
+    begin.number = 4;
+    await putSegment(target, 4);
+    await make(3);
+    await make(4);
+    expect((await manifests()).map(({ logFrom, behindGap = false }) => [logFrom, behindGap])).toEqual([
+      [1, false],
+      [3, true],
+      [4, false],
+    ]);
+  });
+});
+
 describe('compaction', () => {
+  it('passes over a segment whose header was cut off', async () => {
+    const directory = temporaryDirectory();
+    const target = directoryTarget(directory);
+    for (let number = 1; number <= 2; number += 1) await putSegment(target, number);
+    writeFileSync(join(directory, segmentName('acme', 1)), '0123abcd');
+    await compactLog(target, 'acme', undefined);
+    const names = (await target.list(segmentsOf('acme'))).map(({ name }) => name);
+    expect(names).toEqual([segmentName('acme', 1), segmentName('acme', 2)]);
+  });
+
   it('seals what is finished, with the same content, and leaves the last segment alone', async () => {
     const target = directoryTarget(temporaryDirectory());
     for (let number = 1; number <= 2; number += 1) await putSegment(target, number);
@@ -119,19 +159,33 @@ describe('compaction', () => {
   });
 });
 
-async function putSegment(target: ReturnType<typeof directoryTarget>, number: number): Promise<void> {
-  const began = new Date(0).toISOString();
-  const header = encodeHeader({ log: 1, tenant: 'acme', number, began, after: number === 1 ? 'start' : 'previous' });
+type Target = ReturnType<typeof directoryTarget>;
+
+async function putSegment(target: Target, number: number, after?: 'gap'): Promise<void> {
+  const began = new Date(after === 'gap' ? Date.now() : 0).toISOString();
+  const follows = after ?? (number === 1 ? 'start' : 'previous');
+  const header = encodeHeader({ log: 1, tenant: 'acme', number, began, after: follows });
   await target.append(segmentName('acme', number), 0, Buffer.from(header + encodeRecord(1, entry)));
 }
 
-function rig(parts: Partial<BaseMakerParts> = {}) {
+/** As if it had been made at another time. */
+async function moveBase(target: Target, manifest: Manifest, beganMs: number): Promise<void> {
+  const from = baseName('acme', Date.parse(manifest.began));
+  const to = baseName('acme', beganMs);
+  const path = join(temporaryDirectory(), 'base.db');
+  await target.get(`${from}.db`, path);
+  await target.put(`${to}.db`, path);
+  await target.putText(`${to}.json`, encodeManifest({ ...manifest, began: new Date(beganMs).toISOString() }));
+  for (const ending of ['json', 'db']) await target.remove(`${from}.${ending}`);
+}
+
+function rig(parts: Partial<BaseMakerParts> = {}, begin = () => 7) {
   const archive = {
     add: () => undefined,
     storedTo: () => Infinity,
     onStored: () => undefined,
     flush: async () => undefined,
-    begin: async () => 7,
+    begin: async () => begin(),
     breakOff: async () => undefined,
   };
   const core = new KeeperCore({

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Keep, keepBases, segmentsToDrop } from '../../src/backup/retention.ts';
+import { type DatedBase, type Keep, keepBases, segmentsToDrop } from '../../src/backup/retention.ts';
 
 const hourMs = 3_600_000;
 const nowMs = Date.parse('2026-11-21T10:30:00.000Z');
@@ -59,6 +59,16 @@ describe('what stays', () => {
     });
   });
 
+  it('is a base behind a gap in the log, as long as an older one is kept', () => {
+    const at = (minute: string, behindGap = false) => base(Date.parse(`2026-11-21T${minute}:00.000Z`), behindGap);
+    const bases = [at('10:20'), at('10:10', true), at('10:05'), at('09:30', true), at('08:40'), at('08:10', true)];
+    expect(keepBases(bases, keepOf('3h'), nowMs)).toEqual({
+      keep: ['2026-11-21T10:20', '2026-11-21T10:10', '2026-11-21T09:30', '2026-11-21T08:40'],
+      drop: ['2026-11-21T10:05', '2026-11-21T08:10'],
+    });
+    expect(keepBases(bases, keepOf('1h'), nowMs).keep).toEqual(['2026-11-21T10:20']);
+  });
+
   it('stays when the same is asked again, and never is more than was asked for', () => {
     const times = fc.array(fc.integer({ min: 0, max: 24 * 400 }), { minLength: 1, maxLength: 80 });
     const counts = fc.record({ hourly: fc.nat(30), daily: fc.nat(10), weekly: fc.nat(6) });
@@ -92,8 +102,8 @@ function kept(minutes: readonly string[], keep: string): { keep: string[]; drop:
   return keepBases(bases.toReversed(), keepOf(keep), nowMs);
 }
 
-function base(beganMs: number): { name: string; beganMs: number } {
-  return { name: new Date(beganMs).toISOString().slice(0, 16), beganMs };
+function base(beganMs: number, behindGap = false): DatedBase {
+  return { name: new Date(beganMs).toISOString().slice(0, 16), beganMs, behindGap };
 }
 
 /** Of such as `24h,7d,4w`. */
