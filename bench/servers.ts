@@ -26,6 +26,7 @@ const auth: AuthConfig = {
   algorithms: ['HS256'],
   tenantClaim: 'tenant',
   queryToken: false,
+  revokedFile: undefined,
 };
 const tokenTtlS = 3600;
 

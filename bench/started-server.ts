@@ -26,6 +26,7 @@ const auth: AuthConfig = {
   algorithms: ['HS256'],
   tenantClaim: 'tenant',
   queryToken: false,
+  revokedFile: undefined,
 };
 const lifeMsMax = 10 * 60_000;
 const lineMsMax = 60_000;

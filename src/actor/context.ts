@@ -55,4 +55,9 @@ export interface MethodContext<State, Events, Input, Ctx> extends ConnectionCont
   readonly input: Input;
   /** What middleware returned. */
   readonly ctx: Ctx;
+  /**
+   * The W3C trace context that the caller sent, to be passed on to services that the handler asks: a header `traceparent`.
+   * Undefined when there was none, or a malformed one.
+   */
+  readonly traceparent: string | undefined;
 }

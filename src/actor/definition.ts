@@ -10,7 +10,7 @@ import type { StandardSchemaV1 } from './schema.ts';
  */
 export type Durability = 'durable' | 'process' | 'memory';
 
-/** A logger with the actor's address bound. Values of `fields` must be JSON. */
+/** A logger with the actor's address, the method and the ids of the call bound. Values of `fields` must be JSON. */
 export interface Log {
   debug(message: string, fields?: Record<string, unknown>): void;
   info(message: string, fields?: Record<string, unknown>): void;
@@ -70,6 +70,8 @@ export interface AnyContext {
   readonly userId: string | null;
   readonly claims: Readonly<Record<string, unknown>>;
   readonly log: Log;
+  /** W3C trace context of the call; undefined in hooks. */
+  readonly traceparent: string | undefined;
   readonly now: () => number;
   readonly random: () => number;
   readonly signal: AbortSignal;

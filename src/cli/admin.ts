@@ -1,43 +1,65 @@
 /**
- * The admin port: health and readiness on loopback, apart from the port that clients reach. Served by main, so that it
- * answers even when every gateway is busy.
+ * The admin port: health, readiness and metrics, apart from the port that clients reach. Served by main, so that it answers
+ * even when every gateway is busy. Nothing here names a tenant, an actor or a user.
  */
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { Phase } from '../host/phase.ts';
+import type { Metrics } from './metrics.ts';
 
-/** Settles when it listens, with the function that closes it. `details` are added to `/health`. @throws Error when the port is taken */
-export async function startAdmin(port: number, phase: Phase, details: () => object): Promise<() => void> {
+export interface AdminParts {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly phase: Phase;
+  /** Added to `/health`. */
+  readonly details: () => object;
+  readonly metrics: Metrics;
+}
+
+/** Settles when it listens, with the function that closes it. @throws Error when the address is taken or not of this machine */
+export async function startAdmin({ host, port, phase, details, metrics }: AdminParts): Promise<() => void> {
+  const routes: Record<string, (response: ServerResponse) => void> = {
+    '/health': (response) => answer(response, 200, { phase: phase.name, ...details() }),
+    '/ready': (response) =>
+      answer(response, phase.name === 'ready' && !phase.impaired ? 200 : 503, { phase: phase.name }),
+    '/metrics': (response) => void answerMetrics(response, metrics),
+  };
+  const known = new Map(Object.entries(routes));
   const server = createServer((request, response) => {
-    const path = request.url?.split('?')[0];
-    const known = path === '/health' || path === '/ready';
-    const ready = phase.name === 'ready' && !phase.impaired;
-    response.writeHead(known ? (path === '/ready' && !ready ? 503 : 200) : 404, {
-      'content-type': 'application/json',
-      'cache-control': 'no-store',
-    });
-    response.end(
-      JSON.stringify(
-        known
-          ? { phase: phase.name, ...(path === '/health' ? details() : {}) }
-          : { error: { code: 'UNKNOWN_ROUTE', message: 'The admin port has /health and /ready' } },
-      ),
-    );
+    const route = known.get(request.url?.split('?')[0] ?? '');
+    if (route === undefined) return answer(response, 404, notHere);
+    if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, readOnly);
+    route(response);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       reject(
         error.code === 'EADDRINUSE'
           ? new Error(
-              `the admin port 127.0.0.1:${port} is in use: stop what holds it, or choose another with --admin-port`,
+              `the admin port ${host}:${port} is in use: stop what holds it, or choose another with --admin-port`,
             )
           : error,
       );
     });
-    server.listen(port, '127.0.0.1', resolve);
+    server.listen(port, host, resolve);
   });
   server.unref();
   return () => {
     server.closeAllConnections();
     server.close();
   };
+}
+
+const notHere = { error: { code: 'UNKNOWN_ROUTE', message: 'The admin port has /health, /ready and /metrics' } };
+const readOnly = { error: { code: 'MALFORMED', message: 'The admin port answers GET and HEAD' } };
+
+function answer(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+  response.end(JSON.stringify(body));
+}
+
+async function answerMetrics(response: ServerResponse, metrics: Metrics): Promise<void> {
+  const text = await metrics.text();
+  response.writeHead(200, { 'content-type': metrics.contentType, 'cache-control': 'no-store' });
+  response.end(text);
 }

@@ -55,7 +55,7 @@ export function diskFindings(dataDir: string): Finding[] {
 }
 
 /** The folder itself, or the closest one above it that exists. */
-function nearestExisting(path: string): string {
+export function nearestExisting(path: string): string {
   let place = path;
   while (!existsSync(place)) place = dirname(place);
   return place;

@@ -116,7 +116,7 @@ export function judgeContainer(inside: boolean, pid: number): Finding {
 
 async function ports(config: Config): Promise<Finding[]> {
   const wanted: [string, number][] = [[config.host, config.port]];
-  if (config.adminPort !== undefined) wanted.push(['127.0.0.1', config.adminPort]);
+  if (config.adminPort !== undefined) wanted.push([config.adminHost, config.adminPort]);
   return await Promise.all(wanted.map(([host, port]) => portFinding(host, port)));
 }
 

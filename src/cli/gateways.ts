@@ -102,7 +102,7 @@ export class Gateways {
     for (let waitMs = waitAfter(dead), life = dead.life + 1; ; waitMs = longerWait(waitMs), life += 1) {
       await sleep(waitMs);
       try {
-        await restarts.run(async () => (stopping() ? undefined : await this.#restart(index, waitMs, life)));
+        await restarts.run('gateway', async () => (stopping() ? undefined : await this.#restart(index, waitMs, life)));
         return;
       } catch (error) {
         log.error(

@@ -16,7 +16,6 @@ import { Progress } from '../host/progress.ts';
 import { Thread } from '../host/thread.ts';
 import { DataDirLock } from '../storage/lock.ts';
 import { layCables } from '../transport/embedded.ts';
-import { startAdmin } from './admin.ts';
 import { announceReady } from './announcement.ts';
 import { CrashCount } from './crash-count.ts';
 import { readOrCreateDevSecret } from './dev-secret.ts';
@@ -29,6 +28,7 @@ import { Restarts } from './restarts.ts';
 import { SessionRecords } from './session-records.ts';
 import { Shards, type ShardsParts } from './shards.ts';
 import { stopOnSignals } from './signals.ts';
+import { startServerAdmin } from './server-admin.ts';
 import { archiveOf, ServerBackups } from './server-backups.ts';
 import { listenError, startError, unusableData } from './start-error.ts';
 import { Watchdog } from './watchdog.ts';
@@ -58,6 +58,7 @@ class Server {
   readonly #boot = systemClock.id();
   readonly #crashes: CrashCount;
   readonly #watchdog: Watchdog;
+  readonly #restarts = new Restarts();
   #reportDeath!: (exitCode: number) => void;
   #gateways: Gateways | undefined;
   #shards: Shards | undefined;
@@ -132,12 +133,11 @@ class Server {
     const keeperPorts = keeperCables.map((channel) => channel.port1);
     const devSecret = config.dev && config.auth.secret === undefined ? readOrCreateDevSecret(dataDir) : undefined;
     const stopping = (): boolean => this.lifecycle.stopping;
-    const restarts = new Restarts();
     this.#gateways = new Gateways(
       {
         data: { ...gatewaySettings(config), boot: this.#boot, devSecret, phase: this.#phase.memory, log },
         log: this.#log,
-        restarts,
+        restarts: this.#restarts,
         stopping,
         connect: (gateway, ports) => this.#shards!.connectGateway(gateway, ports),
         onLost: (gateway) => this.#sessions?.lost(gateway),
@@ -155,7 +155,7 @@ class Server {
       log: this.#log,
       keeper: this.#keeper,
       gateways: () => this.#gateways!.threads,
-      restarts,
+      restarts: this.#restarts,
       watchdog: this.#watchdog,
       crashes: this.#crashes,
       stopping,
@@ -199,9 +199,13 @@ class Server {
   async #listen(): Promise<void> {
     try {
       this.#port = await this.#gateways!.start(this.#config.port);
-      const { adminPort } = this.#config;
-      if (adminPort !== undefined)
-        this.#closeAdmin = await startAdmin(adminPort, this.#phase, () => this.#backups?.health ?? {});
+      this.#closeAdmin = await startServerAdmin(this.#config, {
+        phase: this.#phase,
+        threads: () => [...this.#gateways!.threads, ...this.#shards!.threads, this.#keeper!],
+        restarts: this.#restarts,
+        crashes: this.#crashes,
+        backup: () => this.#backups?.health,
+      });
     } catch (error) {
       throw listenError(error);
     }

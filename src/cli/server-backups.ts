@@ -27,10 +27,9 @@ export class ServerBackups {
     this.#dataDir = config.dataDir;
   }
 
-  /** For `/health`; empty when the server makes none by itself. */
-  get health(): { readonly backup?: BackupHealth } {
-    const backup = this.#backups.schedule?.health;
-    return backup === undefined ? {} : { backup };
+  /** Undefined when the server makes none by itself. */
+  get health(): BackupHealth | undefined {
+    return this.#backups.schedule?.health;
   }
 
   /** @throws Error when the admin socket cannot be opened */

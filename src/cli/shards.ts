@@ -58,6 +58,11 @@ export class Shards {
     for (const shard of this.#shards) this.#parts.watchdog.watch(shard);
   }
 
+  /** As they are now, by number. */
+  get threads(): readonly Thread[] {
+    return this.#shards.map(({ thread }) => thread);
+  }
+
   async terminate(): Promise<void> {
     await Promise.all(this.#shards.map(({ thread }) => thread.terminate()));
   }
@@ -106,7 +111,7 @@ export class Shards {
     const waitMs = waitAfter(dead);
     await sleep(waitMs);
     if (this.#parts.stopping()) return;
-    await this.#parts.restarts.run(() => this.#restart(index, waitMs));
+    await this.#parts.restarts.run('shard', () => this.#restart(index, waitMs));
   }
 
   async #restart(index: number, waitMs: number): Promise<void> {

@@ -10,6 +10,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Idempotency key of your own: the same key with the same input has its effect once and gives the stored outcome, for 24 h. */
   readonly key?: string | undefined;
+  /** W3C trace context that the server's log and the handler get. For servers that know Fermata's additions. */
+  readonly traceparent?: string | undefined;
   /** False: the first answer is final, and a lost connection ends the call as unknown. Default true. */
   readonly retry?: boolean | undefined;
 }
@@ -29,6 +31,7 @@ export interface Call {
   /** The frame's text without what is written when it leaves: numbers and deadline. */
   readonly head: string;
   readonly hasKey: boolean;
+  readonly traceparent: string | undefined;
   readonly retry: boolean;
   readonly dueAt: number;
   readonly resolve: (result: unknown) => void;

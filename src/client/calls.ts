@@ -75,7 +75,7 @@ export class Calls {
     }
     this.#count += 1;
     const id = `c${this.#count}`;
-    const { key, retry = true, timeoutMs = this.#timeoutMs } = options;
+    const { key, traceparent, retry = true, timeoutMs = this.#timeoutMs } = options;
     let head: string;
     try {
       head = JSON.stringify({ type: 'rpc', id, ...target, input, key }).slice(0, -1);
@@ -90,6 +90,7 @@ export class Calls {
       name: `${target.actor}.${target.method}`,
       head,
       hasKey: key !== undefined,
+      traceparent,
       retry,
       dueAt: this.#clock.now() + timeoutMs,
       resolve,
@@ -205,6 +206,7 @@ export class Calls {
 
   #textOf(call: Call, keys: boolean): string {
     let text = call.head;
+    if (keys && call.traceparent !== undefined) text += `,"traceparent":${JSON.stringify(call.traceparent)}`;
     if (keys && !call.hasKey) {
       if (call.n === 0) call.n = this.#numbers.take(call.to);
       text += `,"key":"${this.#numbers.client}:${call.n}","ack":${this.#numbers.ack(call.to)}`;

@@ -2,8 +2,9 @@
  * Where the keys that verify tokens come from: one secret, a JWKS file, or a JWKS address.
  *
  * A file is read again, and an address fetched again, when a token names a key that is not there; at most once per 30 s,
- * so that a flood of such tokens costs nothing. When the address fails, keys that were good less than an hour ago go on
- * working; after that every token is refused.
+ * so that a flood of such tokens costs nothing. Both are read again when the keys are ten minutes old, so that a key that was
+ * taken out is out. When the address fails, keys that were good less than an hour ago go on working; after that every
+ * token is refused. A file that cannot be read leaves the keys that it had.
  */
 import { createSecretKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -30,6 +31,8 @@ const publicKeyAlgorithms = ['RS256', 'PS256', 'ES256', 'EdDSA'];
 const secretBytesMin = 32;
 const rsaBitsMin = 2048;
 const cooldownMs = 30_000;
+/** What is older is read again, asked for or not. */
+const freshMs = 10 * 60_000;
 /** As long as no keys were ever fetched. */
 const firstRetryMs = 1_000;
 const fetchMsMax = 5_000;
@@ -47,7 +50,7 @@ export async function openKeySource(
   const secret = given === 0 ? devSecret : auth.secret;
   if (secret !== undefined) return secretSource(secret, auth.algorithms);
   const algorithms = choose(auth.algorithms, publicKeyAlgorithms, publicKeyAlgorithms);
-  if (auth.jwksFile !== undefined) return { algorithms, key: await fileKeys(auth.jwksFile, clock) };
+  if (auth.jwksFile !== undefined) return { algorithms, key: await fileKeys(auth.jwksFile, clock, log) };
   if (auth.jwksUrl !== undefined) return { algorithms, key: addressKeys(auth.jwksUrl, clock, log) };
   throw new Error('no key to verify tokens with: set AUTH_JWT_SECRET, AUTH_JWKS_URL or AUTH_JWKS_FILE, or use --dev');
 }
@@ -67,16 +70,27 @@ function choose(wanted: readonly string[], legal: readonly string[], usual: read
   throw new Error(`AUTH_ALGORITHMS: "${illegal}" does not go with this kind of key; choose of ${legal.join(', ')}`);
 }
 
-async function fileKeys(path: string, clock: Clock): Promise<JWTVerifyGetKey> {
+async function fileKeys(path: string, clock: Clock, log: Logger): Promise<JWTVerifyGetKey> {
   let keys = await readKeys(path);
   let readMs = clock.monotonic();
+  let reading: Promise<void> | undefined;
+  const readAgain = async (): Promise<void> => {
+    readMs = clock.monotonic();
+    try {
+      keys = await readKeys(path);
+    } catch (error) {
+      log.error({ err: error }, 'cannot read the keys in AUTH_JWKS_FILE; the last ones stay');
+    }
+    reading = undefined;
+  };
   return async (header, token) => {
+    if (clock.monotonic() - readMs >= freshMs) await (reading ??= readAgain());
     try {
       return await keys(header, token);
     } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey) || clock.monotonic() - readMs < cooldownMs) throw error;
-      readMs = clock.monotonic();
-      keys = await readKeys(path);
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+      if (reading === undefined && clock.monotonic() - readMs < cooldownMs) throw error;
+      await (reading ??= readAgain());
       return keys(header, token);
     }
   };
@@ -107,6 +121,7 @@ function addressKeys(address: string, clock: Clock, log: Logger): JWTVerifyGetKe
   const remote = createRemoteJWKSet(url, {
     timeoutDuration: fetchMsMax,
     cooldownDuration: cooldownMs,
+    cacheMaxAge: freshMs,
     [customFetch]: async (target, options) => {
       try {
         return await fetchKeys(target, options);

@@ -2,22 +2,25 @@
  * From a token to a principal, or nothing. The only place that decides who somebody is; tenant and user come from the
  * verified token and from nowhere else.
  *
- * What the client hears is always the same UNAUTHORIZED; the reason goes to the log, a few lines per second at most,
+ * What the client hears is always the same UNAUTHORIZED; the reason goes to the log, a few lines at most,
  * and never the token. Algorithms are fixed by configuration, so nothing in a token's header chooses how it is checked.
  */
 import { jwtVerify, type JWTHeaderParameters, type JWTPayload } from 'jose';
 import type { Clock } from '../host/clock.ts';
 import type { AuthConfig } from '../host/config.ts';
 import type { Logger } from '../host/log.ts';
+import { LogGate } from '../host/log-gate.ts';
 import { isTenant } from '../protocol/address.ts';
 import { AppError } from '../protocol/errors.ts';
 import { type KeySource, openKeySource } from './auth-keys.ts';
-import { TokenBucket } from './rate-limit.ts';
+import type { Revocations } from './auth-revocation.ts';
 
 export interface Principal {
   readonly tenant: string;
   /** The token's subject; null for development without a token. */
   readonly userId: string | null;
+  /** The token's `jti`, when it has one. */
+  readonly tokenId: string | undefined;
   readonly claims: Readonly<Record<string, unknown>>;
   /** Wall clock. Infinity without a token. */
   readonly expiresMs: number;
@@ -27,7 +30,13 @@ export interface Principal {
 export type Verify = (token: string) => Promise<Principal>;
 
 /** Whoever comes without a token in development. */
-export const developer: Principal = { tenant: 'dev', userId: null, claims: {}, expiresMs: Infinity };
+export const developer: Principal = {
+  tenant: 'dev',
+  userId: null,
+  tokenId: undefined,
+  claims: {},
+  expiresMs: Infinity,
+};
 
 /** Clocks of two machines may differ by this much. */
 const toleranceS = 30;
@@ -36,11 +45,11 @@ const lifetimeSMax = 24 * 60 * 60;
 /** The largest moment that a Date can hold. */
 const momentSMax = 8_640_000_000_000;
 const subjectCharsMax = 256;
-const logLinesPerSecond = 5;
 
 /**
  * Reads and checks the keys once, so that a wrong setting stops the start and not the first client.
  * @param devSecret signs tokens of `fermata token` in development, when no secret is configured
+ * @param revocations tokens and subjects on this list are refused; its owner keeps it up to date
  * @throws Error naming the setting and what to do
  */
 export async function createVerifier(
@@ -48,14 +57,17 @@ export async function createVerifier(
   devSecret: string | undefined,
   clock: Clock,
   log: Logger,
+  revocations?: Revocations,
 ): Promise<Verify> {
   const keys = await openKeySource(auth, devSecret, clock, log);
-  const lines = new TokenBucket(logLinesPerSecond, logLinesPerSecond * 2, clock.monotonic());
+  const lines = new LogGate(log, clock.monotonic);
   return async (token) => {
     try {
-      return await verify(token, auth, keys, clock);
+      const principal = await verify(token, auth, keys, clock);
+      if (revocations?.has(principal)) throw new Error('the token or its subject is revoked');
+      return principal;
     } catch (error) {
-      if (lines.take(clock.monotonic())) log.warn({ reason: reasonOf(error) }, 'refused a token');
+      lines.write('refused a token', 'warn', { reason: reasonOf(error) }, 'refused a token');
       throw new AppError('UNAUTHORIZED', 'Unauthorized', { cause: error });
     }
   };
@@ -79,6 +91,11 @@ async function verify(token: string, auth: AuthConfig, keys: KeySource, clock: C
   if (typeof sub !== 'string' || sub === '' || sub.length > subjectCharsMax || !sub.isWellFormed()) {
     throw new Error(`"sub" must be text of 1 to ${subjectCharsMax} characters`);
   }
+  // What bytes that are no UTF-8 are read as: two subjects would become one.
+  if (sub.includes('\ufffd')) throw new Error('"sub" must be UTF-8');
+  // A list of revoked tokens holds text; what could not stand there could not be revoked.
+  const { jti } = payload;
+  if (jti !== undefined && typeof jti !== 'string') throw new Error('"jti" must be text');
   const tenant: unknown = Object.hasOwn(payload, auth.tenantClaim) ? payload[auth.tenantClaim] : undefined;
   if (!isTenant(tenant)) throw new Error(`claim "${auth.tenantClaim}" is no legal tenant`);
   const expiresS = payload.exp!;
@@ -86,6 +103,7 @@ async function verify(token: string, auth: AuthConfig, keys: KeySource, clock: C
   return {
     tenant,
     userId: sub,
+    tokenId: jti,
     claims: payload,
     expiresMs: 1000 * (expiresS > nowS ? expiresS : expiresS + toleranceS),
   };
@@ -101,10 +119,12 @@ function checkHeader(header: JWTHeaderParameters): void {
 
 function checkLifetime({ exp, iat }: JWTPayload, nowS: number): void {
   if (typeof exp !== 'number' || !(exp > 0 && exp <= momentSMax)) throw new Error('"exp" must be a moment in seconds');
-  if (iat === undefined) return;
-  if (typeof iat !== 'number' || !Number.isFinite(iat)) throw new Error('"iat" must be a number');
-  if (iat > nowS + toleranceS) throw new Error('"iat" lies in the future');
-  if (exp - iat > lifetimeSMax) throw new Error(`token lives for more than ${lifetimeSMax} s`);
+  if (iat !== undefined && (typeof iat !== 'number' || !Number.isFinite(iat)))
+    throw new Error('"iat" must be a number');
+  // One that does not say when it was made is as old as it must be.
+  const madeS = iat ?? nowS;
+  if (madeS > nowS + toleranceS) throw new Error('"iat" lies in the future');
+  if (exp - madeS > lifetimeSMax) throw new Error(`token lives for more than ${lifetimeSMax} s`);
 }
 
 /** jose's messages name claims and rules, never their values. */

@@ -8,10 +8,11 @@
 import type { WebSocket } from 'uWebSockets.js';
 import type { ErrorBody } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
-import { closeCodes, type ServerMessage } from '../protocol/messages.ts';
-import type { Refused } from '../protocol/decode.ts';
+import { closeCodes, errorResult, type ServerMessage } from '../protocol/messages.ts';
+import type { CallId, Refused } from '../protocol/decode.ts';
 import type { Principal } from './auth.ts';
 import type { HeldFrames } from './held-frames.ts';
+import type { GatewayMeters } from './meters.ts';
 import { TokenBucket } from './rate-limit.ts';
 import type { Session } from './session.ts';
 
@@ -20,6 +21,8 @@ export interface SocketData {
   readonly principal: Principal;
   /** Did the client ask for `fermata.v1`? */
   readonly additions: boolean;
+  /** Of the upgrade, when its calls are to be named by it; else ''. */
+  readonly requestId: string;
   connection: Connection | undefined;
 }
 
@@ -30,28 +33,38 @@ export class Connection {
   /** Changes once at most, when the client comes back for an older one. Owned by `Sessions`. */
   session: Session;
   readonly additions: boolean;
-  /** Wall clock; moves when the client renews its token. */
-  expiresMs: number;
+  /** What the ids of its calls in logs begin with; '' when nobody asked for any. */
+  readonly requestId: string;
+  /** Whose token it stands on; another one when the client renews it. Tenant and user stay. */
+  principal: Principal;
   /** Keys of the topics it has joined. Written by the outlet. */
   readonly topics = new Set<string>();
   /** Frames that its client has sent. */
   frames = 0;
+  /** Pings and pongs that its client has sent. */
+  controls = 0;
   /** Those that wait until its session is known; undefined when it is, as nearly always. */
   held: HeldFrames | undefined;
   readonly #limits: Limits;
+  readonly #meters: GatewayMeters;
   readonly #messages: TokenBucket;
   readonly #refusals: TokenBucket;
   #ws: WebSocket<SocketData> | undefined;
   #outbox: string[] = [];
+  /** What its client had sent at the last look, and how many looks ago that was something new. */
+  #heard = 0;
+  #silentS = 0;
 
-  constructor(ws: WebSocket<SocketData>, session: Session, limits: Limits, nowMs: number) {
-    const { principal, additions } = ws.getUserData();
+  constructor(ws: WebSocket<SocketData>, session: Session, limits: Limits, nowMs: number, meters: GatewayMeters) {
+    const { principal, additions, requestId } = ws.getUserData();
     const { messagesPerSecond, messagesBurst } = limits;
     this.#ws = ws;
     this.session = session;
     this.additions = additions;
-    this.expiresMs = principal.expiresMs;
+    this.requestId = requestId;
+    this.principal = principal;
     this.#limits = limits;
+    this.#meters = meters;
     this.#messages = new TokenBucket(messagesPerSecond, messagesBurst, nowMs);
     this.#refusals = new TokenBucket(messagesPerSecond, messagesBurst * refusedBurstsMax, nowMs);
   }
@@ -74,6 +87,7 @@ export class Connection {
   /** Sends at once. */
   send(text: string): void {
     if (this.#ws === undefined || this.endIfSlow()) return;
+    this.#meters.sent(text.length);
     if (this.#ws.send(text) === dropped) this.end(closeCodes.tooSlow, 'too slow');
   }
 
@@ -81,8 +95,15 @@ export class Connection {
     this.send(JSON.stringify(message));
   }
 
+  /** The answer to a call that went wrong, as this client knows it. */
+  errorText(id: CallId, error: ErrorBody): string {
+    this.#meters.told(error);
+    return errorResult(id, error, this.additions);
+  }
+
   /** Refusals that belong to no rpc exist only for clients that know the frame. */
   sendRefusal(re: Refused | undefined, error: ErrorBody): void {
+    this.#meters.told(error);
     if (!this.additions) return;
     const { code, message, retryable, retryAfterMs } = error;
     const after = retryAfterMs === undefined ? {} : { retryAfterMs };
@@ -113,6 +134,7 @@ export class Connection {
       if (room <= 0 && this.endIfSlow()) return;
       if (room <= 0) room = bytesMax - this.bufferedBytes;
       if (this.#ws === undefined) return;
+      this.#meters.sent(text.length);
       if (this.#ws.send(text) === dropped) {
         this.end(closeCodes.tooSlow, 'too slow');
         return;
@@ -133,6 +155,25 @@ export class Connection {
 
   leaveTopic(topic: string): void {
     this.#ws?.unsubscribe(topic);
+  }
+
+  /** Asked once per second: for how many seconds nothing whole came from the client. */
+  countSilence(): number {
+    const heard = this.frames + this.controls;
+    this.#silentS = heard === this.#heard ? this.#silentS + 1 : 0;
+    this.#heard = heard;
+    return this.#silentS;
+  }
+
+  ping(): void {
+    this.#ws?.ping();
+  }
+
+  /** Ends it at once, without a close frame: the client is in the middle of one of its own. */
+  cut(): void {
+    const ws = this.#ws;
+    this.#ws = undefined;
+    ws?.close();
   }
 
   /** Sends what is buffered, then a close frame. uWebSockets calls the close handler before this returns. */

@@ -7,8 +7,10 @@
  */
 import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js';
 import { AppError, type ErrorBody, statusOf } from '../protocol/errors.ts';
+import { isRequestId } from '../protocol/trace.ts';
 import type { Anchor } from './anchor.ts';
 import { apiHeaders, type Headers, statusLine } from './headers.ts';
+import type { GatewayMeters } from './meters.ts';
 
 /** Answers that were begun and have not left user space. One per gateway. */
 export class Unsent {
@@ -20,6 +22,9 @@ export interface ExchangeOptions {
   readonly closing: boolean;
   readonly unsent: Unsent;
   readonly anchor: Anchor;
+  readonly meters: GatewayMeters;
+  /** Names requests that come without an id. */
+  readonly newId: () => string;
 }
 
 /** Up to here `end` copies into the socket in one go. */
@@ -29,6 +34,10 @@ export class Exchange {
   /** Lower case. */
   readonly method: string;
   readonly path: string;
+  /** The caller's, or one made here; every answer has it as `X-Request-Id`. */
+  readonly requestId: string;
+  /** Is it the caller's? */
+  readonly isNamed: boolean;
   /** Added to the answer whatever it is: CORS, for example. */
   extraHeaders: Headers = [];
   readonly #res: HttpResponse;
@@ -39,6 +48,9 @@ export class Exchange {
   constructor(res: HttpResponse, req: HttpRequest, options: ExchangeOptions) {
     this.method = req.getMethod();
     this.path = req.getUrl();
+    const given = req.getHeader('x-request-id');
+    this.isNamed = isRequestId(given);
+    this.requestId = this.isNamed ? given : options.newId();
     this.#res = res;
     this.#options = options;
     res.onAborted(() => {
@@ -74,6 +86,7 @@ export class Exchange {
   }
 
   fail(error: ErrorBody, options: { status?: number; headers?: Headers; close?: boolean } = {}): void {
+    this.#options.meters.told(error);
     const headers: [string, string][] = [];
     if (error.retryAfterMs !== undefined) headers.push(['Retry-After', String(Math.ceil(error.retryAfterMs / 1000))]);
     if (error.code === 'UNAUTHORIZED') headers.push(['WWW-Authenticate', 'Bearer']);
@@ -93,6 +106,7 @@ export class Exchange {
     const closing = close || this.#options.closing;
     res.cork(() => {
       res.writeStatus(statusLine(status));
+      res.writeHeader('X-Request-Id', this.requestId);
       for (const [name, value] of headers) res.writeHeader(name, value);
       for (const [name, value] of this.extraHeaders) res.writeHeader(name, value);
       if (status === 204 || status === 304) res.endWithoutBody(undefined, closing);
@@ -107,7 +121,11 @@ export class Exchange {
     if (!this.#open) return;
     this.#open = false;
     const res = this.#res;
-    this.#options.anchor.cork(() => res.cork(() => res.upgrade(data, key, protocol, extensions, context)));
+    const upgrade = (): void => {
+      res.writeStatus(statusLine(101)).writeHeader('X-Request-Id', this.requestId);
+      res.upgrade(data, key, protocol, extensions, context);
+    };
+    this.#options.anchor.cork(() => res.cork(upgrade));
   }
 
   #stream(body: Buffer, closing: boolean): void {

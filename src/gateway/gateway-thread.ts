@@ -1,10 +1,11 @@
 /**
  * The life of a gateway thread, as main asks for it: start, then shardLost and shardBack as shards die and return,
- * setPoison when a call is quarantined, takeSessionRecords about once per second (and once more after close), and on the way down stopListening, announceShutdown, settled, close.
+ * setPoison when a call is quarantined, takeSessionRecords about once per second (and once more after close), metrics for each scrape, and on the way down stopListening, announceShutdown, settled, close.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { systemClock } from '../host/clock.ts';
 import { createLog, type LogOptions } from '../host/log.ts';
+import { LoopDelay } from '../host/loop-delay.ts';
 import { Phase } from '../host/phase.ts';
 import type { GatewayLink } from '../transport/contract.ts';
 import { devFiles } from './dev-files.ts';
@@ -30,6 +31,7 @@ type Link = GatewayLink & { replace(shard: number, port: MessagePort): void };
 export function gatewayThread(data: GatewayThreadData, link: Link): Record<string, (argument: unknown) => unknown> {
   const { devRoot, phase, log, index, gateways, boot, life = 0, host, exclusivePort, config, devSecret } = data;
   let gateway: Gateway | undefined;
+  const loopDelay = new LoopDelay(`gateway-${index}`);
   const threadLog = createLog(log, `gateway-${index}`);
   // Whatever went wrong, sockets must be let go before the thread ends: Node aborts the process otherwise.
   process.on('uncaughtException', (error) => {
@@ -66,6 +68,7 @@ export function gatewayThread(data: GatewayThreadData, link: Link): Record<strin
       link.replace(shard, port);
       gateway?.shardBack(shard);
     },
+    metrics: () => [...(gateway?.samples() ?? []), loopDelay.sample()],
     takeSessionRecords: () => gateway?.takeSessionRecords() ?? [],
     stopListening: () => gateway?.stopListening(),
     announceShutdown: (reconnectMsMax) => gateway?.announceShutdown(reconnectMsMax as number),

@@ -13,6 +13,8 @@ import { App, us_listen_socket_close, us_socket_local_port, type us_listen_socke
 import type { Clock } from '../host/clock.ts';
 import type { Config } from '../host/config.ts';
 import type { Logger } from '../host/log.ts';
+import { LogGate } from '../host/log-gate.ts';
+import type { Sample } from '../host/meters.ts';
 import type { Phase } from '../host/phase.ts';
 import { AppError } from '../protocol/errors.ts';
 import { callFingerprint } from '../host/fingerprint.ts';
@@ -21,11 +23,14 @@ import type { GatewayLink } from '../transport/contract.ts';
 import { Admission } from './admission.ts';
 import { Anchor } from './anchor.ts';
 import { createVerifier, type Verify } from './auth.ts';
+import { Revocations } from './auth-revocation.ts';
+import { CallLog, logLostCalls } from './call-log.ts';
 import type { Connection, SocketData } from './connection.ts';
 import { Unsent } from './exchange.ts';
 import { type DevFiles, httpHandler } from './http.ts';
 import { Intake } from './intake.ts';
 import { listen } from './listen.ts';
+import { GatewayMeters } from './meters.ts';
 import { Origins } from './origin.ts';
 import { Outlet } from './outlet.ts';
 import { Pending } from './pending.ts';
@@ -34,6 +39,7 @@ import { Principals } from './principals.ts';
 import type { SessionRecord } from './session-records.ts';
 import { Sessions } from './sessions.ts';
 import { socketBehavior } from './socket.ts';
+import { reviewConnections } from './standing.ts';
 import { upgradeHandler } from './upgrade.ts';
 
 export interface GatewayOptions {
@@ -83,6 +89,8 @@ export interface Gateway {
    */
   close(flushMsMax: number): Promise<void>;
   counts(): GatewayCounts;
+  /** For `/metrics`. */
+  samples(): Sample[];
   /**
    * A shard's thread died: its calls in flight end `unknown` now, new ones are refused until `shardBack`.
    * Returns what the call with this number asked for, if it was in flight: the one that its shard was running.
@@ -110,20 +118,26 @@ export interface RunningCall {
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, devSecret, clock } = options;
   const log = options.log.child({ gateway: options.index });
-  return openGateway(options, await createVerifier(config.auth, config.dev ? devSecret : undefined, clock, log));
+  const { revokedFile } = config.auth;
+  const revocations = revokedFile === undefined ? undefined : await Revocations.open(revokedFile, log);
+  const secret = config.dev ? devSecret : undefined;
+  return openGateway(options, await createVerifier(config.auth, secret, clock, log, revocations), revocations);
 }
 
 /** The same at once, with keys that were read before. @throws ListenError */
-export function openGateway(options: GatewayOptions, verify: Verify): Gateway {
-  const { config, link, phase, clock } = options;
+export function openGateway(options: GatewayOptions, verify: Verify, revocations?: Revocations): Gateway {
+  const { config, link, phase, clock, log } = options;
   const { limits, auth, dev } = config;
   const admission = new Admission(verify, dev);
   const origins = new Origins(config.allowedOrigins, dev);
   // A shard may still answer what a predecessor asked: no number is used by two.
   const first = (options.life ?? 0) * numbersPerLife + 1;
   const pending = new Pending(link.shards, first);
-  const poison = new PoisonCalls();
-  const intake = new Intake(link, pending, poison, limits, clock, first);
+  const lines = new LogGate(log, clock.monotonic);
+  const callLog = log.isLevelEnabled('debug') ? new CallLog(log, clock.monotonic) : undefined;
+  const poison = new PoisonCalls(lines);
+  const meters = new GatewayMeters(clock);
+  const intake = new Intake({ link, pending, poison, meters, limits, clock, callLog, first });
   const principals = new Principals(admission, intake, clock, limits.httpPrincipalsMax);
   const connections = new Map<number, Connection>();
   const unsent = new Unsent();
@@ -131,12 +145,14 @@ export function openGateway(options: GatewayOptions, verify: Verify): Gateway {
   const exchange = {
     unsent,
     anchor,
+    meters,
+    newId: clock.id,
     get closing() {
       return phase.name === 'draining';
     },
   };
   const app = App();
-  const outlet = new Outlet(app, pending, intake, connections);
+  const outlet = new Outlet(app, pending, intake, connections, meters);
   const { index, gateways, boot } = options;
   const sessions = new Sessions({ index, gateways, boot, connections, intake, outlet, phase, limits, clock });
   const upgrade = upgradeHandler({
@@ -147,8 +163,13 @@ export function openGateway(options: GatewayOptions, verify: Verify): Gateway {
     socketsMax: limits.socketsMax,
     sockets: () => connections.size,
     exchange,
+    lines,
+    namesAll: callLog !== undefined,
   });
-  app.ws<SocketData>('/ws', socketBehavior({ sessions, intake, outlet, upgrade, verify, phase, limits, clock }));
+  app.ws<SocketData>(
+    '/ws',
+    socketBehavior({ sessions, intake, outlet, upgrade, verify, phase, limits, clock, meters, callLog }),
+  );
   app.any(
     '/*',
     httpHandler({ phase, origins, admission, intake, principals, limits, devFiles: options.devFiles, exchange }),
@@ -175,6 +196,7 @@ export function openGateway(options: GatewayOptions, verify: Verify): Gateway {
     shardBack: (shard) => intake.shardBack(shard, sessions.all()),
     setPoison: (fingerprints) => poison.set(fingerprints),
     takeSessionRecords: () => sessions.takeRecords(),
+    samples: () => meters.samples({ sockets: connections.size, detached: sessions.detached, calls: pending.size }),
     close: (flushMsMax) => (closing ??= close(flushMsMax)),
     counts: () => ({
       sockets: connections.size,
@@ -197,7 +219,14 @@ export function openGateway(options: GatewayOptions, verify: Verify): Gateway {
         retryAfterMs: 500,
       },
     ).toBody();
-    for (const call of pending.ofShard(shard)) outlet.fail(call, lost);
+    const waiting = pending.ofShard(shard);
+    logLostCalls(
+      log,
+      shard,
+      waiting.map((call) => pending.get(call)!),
+      running,
+    );
+    for (const call of waiting) outlet.fail(call, lost);
     outlet.flush();
     if (running?.facts === undefined) return undefined;
     const { tenant } = running.session.info;
@@ -214,10 +243,9 @@ export function openGateway(options: GatewayOptions, verify: Verify): Gateway {
   /** One sweep per second instead of a timer per socket: none can be too long for setTimeout. */
   function tick(): void {
     const nowMs = clock.now();
-    for (const connection of connections.values()) {
-      if (connection.expiresMs <= nowMs) connection.end(closeCodes.unauthorized, 'token expired');
-    }
-    principals.sweep(nowMs);
+    void revocations?.look();
+    reviewConnections(connections.values(), { nowMs, revocations, limits });
+    principals.sweep(nowMs, revocations);
     sessions.sweep();
     outlet.sweep();
   }
@@ -227,6 +255,7 @@ export function openGateway(options: GatewayOptions, verify: Verify): Gateway {
     const untilMs = clock.monotonic() + flushMsMax;
     while (isBuffered() && clock.monotonic() < untilMs) await delay(flushPollMs);
     clearInterval(secondHand);
+    lines.close();
     const lingers = connections.size > 0;
     for (const connection of connections.values()) connection.end(closeCodes.restart, 'restart');
     // Closing a socket that still has something to read resets it, and a reset can overtake the last bytes.

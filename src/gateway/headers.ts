@@ -34,17 +34,21 @@ export function corsHeaders(origin: string): Headers {
     : [
         ['Vary', 'Origin'],
         ['Access-Control-Allow-Origin', origin],
-        ['Access-Control-Expose-Headers', 'ETag, Retry-After'],
+        ['Access-Control-Expose-Headers', 'ETag, Retry-After, X-Request-Id'],
       ];
 }
 
 export const preflightHeaders: Headers = [
   ['Access-Control-Allow-Methods', 'GET, HEAD, POST'],
-  ['Access-Control-Allow-Headers', 'Authorization, Content-Type, Idempotency-Key, If-None-Match, traceparent'],
+  [
+    'Access-Control-Allow-Headers',
+    'Authorization, Content-Type, Idempotency-Key, If-None-Match, traceparent, X-Request-Id',
+  ],
   ['Access-Control-Max-Age', '600'],
 ];
 
 const reasons: Readonly<Record<number, string>> = {
+  101: 'Switching Protocols',
   200: 'OK',
   204: 'No Content',
   304: 'Not Modified',

@@ -13,6 +13,7 @@ import { actorProblem, methodProblem } from '../protocol/decode.ts';
 import { AppError, type ErrorBody } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { parseJson } from '../protocol/safe-json.ts';
+import { parseTraceparent, traceText } from '../protocol/trace.ts';
 import { type Admission, bearerToken } from './admission.ts';
 import type { Principal } from './auth.ts';
 import { Exchange, type ExchangeOptions } from './exchange.ts';
@@ -109,11 +110,13 @@ export function httpHandler(options: HttpOptions): (res: HttpResponse, req: Http
       });
     }
     const key = req.getHeader('idempotency-key');
+    // Its caller is told the request id, so that it must be found in the log, also one that was made here.
+    const trace = traceText(exchange.requestId, parseTraceparent(req.getHeader('traceparent')));
     exchange.readBody(limits.frameBytesMax, (body) => {
       withSession(exchange, token, (session) => {
         const input = inputOf(body, limits.depthMax);
         if (input.kind === 'refused') return new AppError('MALFORMED', input.message).toBody();
-        const call = { ...route, key, ack: -1, deadlineMs: 0, input: input.value, chars: body.length };
+        const call = { ...route, key, ack: -1, deadlineMs: 0, input: input.value, chars: body.length, trace };
         return intake.call(session, call, new CallWaiter(exchange));
       });
     });

@@ -14,18 +14,12 @@ import type { StreamPosition } from '../protocol/messages.ts';
 import { shardOf } from '../protocol/placement.ts';
 import type { GatewayLink } from '../transport/contract.ts';
 import type { Principal } from './auth.ts';
-import type { CallFacts, Pending, Waiter } from './pending.ts';
+import type { CallLog } from './call-log.ts';
+import type { GatewayMeters } from './meters.ts';
+import type { Call, Pending, Waiter } from './pending.ts';
 import type { PoisonCalls } from './poison.ts';
 import { Session, type Subscription, type TenantLoad } from './session.ts';
 import { ShardFrames } from './shard-frames.ts';
-
-export interface Call extends CallFacts {
-  /** -1 when the client does not number its calls. */
-  readonly ack: number;
-  readonly deadlineMs: number;
-  /** Length of the text that the call came in, to bound the frame that it goes on in. */
-  readonly chars: number;
-}
 
 /** What goes with a session to its new number. */
 export interface Moved {
@@ -35,6 +29,19 @@ export interface Moved {
   readonly shards: readonly number[];
   /** Calls that its connections here have under way. */
   readonly inFlight?: { calls: number };
+}
+
+export interface IntakeParts {
+  readonly link: GatewayLink;
+  readonly pending: Pending;
+  readonly poison: PoisonCalls;
+  readonly meters: GatewayMeters;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  /** At level `debug` only. */
+  readonly callLog?: CallLog | undefined;
+  /** Sessions are numbered from here, by default from 1. */
+  readonly first?: number;
 }
 
 export class Intake {
@@ -49,13 +56,18 @@ export class Intake {
   /** How many threads each shard has had. */
   readonly #lives: number[];
   readonly #poison: PoisonCalls;
+  readonly #meters: GatewayMeters;
+  readonly #callLog: CallLog | undefined;
   #nextSession: number;
+  /** When the first envelope of this tick came: one look at the clock for all of them. */
+  #tickMs = 0;
 
-  /** Sessions are numbered from `first`. */
-  constructor(link: GatewayLink, pending: Pending, poison: PoisonCalls, limits: Limits, clock: Clock, first = 1) {
+  constructor({ link, pending, poison, meters, limits, clock, callLog, first = 1 }: IntakeParts) {
     this.#nextSession = first;
     this.#link = link;
     this.#poison = poison;
+    this.#meters = meters;
+    this.#callLog = callLog;
     this.#lives = Array.from({ length: link.shards }, () => 1);
     this.#limits = limits;
     this.#pending = pending;
@@ -112,13 +124,19 @@ export class Intake {
 
   /** The refusal, or undefined when the call is on its way and `waiter` will hear of it. */
   call(session: Session, call: Call, waiter: Waiter): ErrorBody | undefined {
-    const { actor, actorId, method, key, ack, deadlineMs, input, chars } = call;
+    const { actor, actorId, method, key, ack, deadlineMs, input, chars, trace } = call;
     const shard = shardOf(session.info.tenant, actor, actorId, this.#link.shards);
     const refusal = this.#refusal(session, shard) ?? this.#poison.refusal(session.info.tenant, call);
-    if (refusal !== undefined) return refusal;
-    const frame = this.#frameFor(session, shard, chars);
-    const number = this.#pending.add(waiter, session, shard, call);
-    frame.addCall(session.number, number, actor, actorId, method, key, ack, deadlineMs, input);
+    if (refusal !== undefined) {
+      this.#meters.turnedAway();
+      this.#callLog?.refused(session.info.tenant, call, refusal);
+      return refusal;
+    }
+    const arrivedMs = this.#arrivedMs();
+    const frame = this.#frameFor(session, shard, chars + trace.length);
+    const heard = this.#callLog === undefined ? waiter : this.#callLog.watch(waiter, session.info.tenant, call);
+    const number = this.#pending.add(heard, session, shard, arrivedMs, call);
+    frame.addCall(session.number, number, actor, actorId, method, key, ack, deadlineMs, input, trace);
     return undefined;
   }
 
@@ -126,8 +144,9 @@ export class Intake {
     const shard = shardOf(session.info.tenant, actor, actorId, this.#link.shards);
     const refusal = this.#refusal(session, shard);
     if (refusal !== undefined) return refusal;
+    const arrivedMs = this.#arrivedMs();
     const frame = this.#frameFor(session, shard, 0);
-    const number = this.#pending.add(waiter, session, shard);
+    const number = this.#pending.add(waiter, session, shard, arrivedMs);
     frame.add([inboundOp.read, session.number, number, actor, actorId]);
     return undefined;
   }
@@ -201,6 +220,11 @@ export class Intake {
     if (this.#pending.shardCalls[shard]! >= shardCallsMax) return serverBusy;
     if (this.#away.has(shard)) return shardAway;
     return undefined;
+  }
+
+  #arrivedMs(): number {
+    if (this.#frames.idle) this.#tickMs = this.#clock.monotonic();
+    return this.#tickMs;
   }
 
   #newSession(info: SessionInfo, connectedMs: number, inFlight = { calls: 0 }): Session {

@@ -15,6 +15,7 @@ import { decodeOutbound, type OutboundOp } from '../protocol/envelope.ts';
 import type { ErrorBody } from '../protocol/errors.ts';
 import type { Connection } from './connection.ts';
 import type { Intake } from './intake.ts';
+import type { GatewayMeters } from './meters.ts';
 import type { Pending } from './pending.ts';
 
 /** From this many members on, publishing beats sending to each. */
@@ -26,15 +27,23 @@ export class Outlet {
   readonly #pending: Pending;
   readonly #intake: Intake;
   readonly #connections: ReadonlyMap<number, Connection>;
+  readonly #meters: GatewayMeters;
   readonly #topics = new Map<string, Set<Connection>>();
   #unflushed: Connection[] = [];
   #publishedBytes = 0;
 
-  constructor(app: TemplatedApp, pending: Pending, intake: Intake, connections: ReadonlyMap<number, Connection>) {
+  constructor(
+    app: TemplatedApp,
+    pending: Pending,
+    intake: Intake,
+    connections: ReadonlyMap<number, Connection>,
+    meters: GatewayMeters,
+  ) {
     this.#app = app;
     this.#pending = pending;
     this.#intake = intake;
     this.#connections = connections;
+    this.#meters = meters;
   }
 
   get topics(): number {
@@ -42,6 +51,7 @@ export class Outlet {
   }
 
   receive(frame: string, shard: number): void {
+    this.#meters.beginAnswers();
     decodeOutbound(frame, (op, a, b, c, body) => this.#handle(shard, op, a, b, c, body));
     this.flush();
   }
@@ -50,6 +60,7 @@ export class Outlet {
   fail(call: number, error: ErrorBody): void {
     const entry = this.#pending.take(call);
     if (entry === undefined) return;
+    if (entry.facts !== undefined) this.#meters.answered(error.outcome, entry.arrivedMs);
     entry.waiter.failed(error);
     this.#intake.answered(entry.session);
   }
@@ -106,6 +117,7 @@ export class Outlet {
   #succeed(call: number, result: string, durable: boolean, seq: number): void {
     const entry = this.#pending.take(call);
     if (entry === undefined) return;
+    if (entry.facts !== undefined) this.#meters.answered('ok', entry.arrivedMs);
     entry.waiter.ok(result, durable, seq);
     this.#intake.answered(entry.session);
   }
@@ -150,6 +162,7 @@ export class Outlet {
     }
     for (const member of members) member.flush();
     this.#app.publish(topic, text);
+    this.#meters.sent(text.length, members.size);
     this.#countPublished(text.length);
   }
 

@@ -21,6 +21,16 @@ export interface CallFacts {
   readonly method: string;
   readonly key: string;
   readonly input: unknown;
+  /** Text of `trace.ts`, for lines in the log; '' for most. */
+  readonly trace: string;
+}
+
+export interface Call extends CallFacts {
+  /** -1 when the client does not number its calls. */
+  readonly ack: number;
+  readonly deadlineMs: number;
+  /** Length of the text that the call came in, to bound the frame that it goes on in. */
+  readonly chars: number;
 }
 
 export interface Entry {
@@ -28,6 +38,8 @@ export interface Entry {
   readonly session: Session;
   readonly shard: number;
   readonly facts: CallFacts | undefined;
+  /** When it came, monotonic. */
+  readonly arrivedMs: number;
 }
 
 export class Pending {
@@ -47,9 +59,9 @@ export class Pending {
   }
 
   /** The call's number, unique for the gateway's life. */
-  add(waiter: Waiter, session: Session, shard: number, facts?: CallFacts): number {
+  add(waiter: Waiter, session: Session, shard: number, arrivedMs: number, facts?: CallFacts): number {
     const call = this.#nextCall++;
-    this.#entries.set(call, { waiter, session, shard, facts });
+    this.#entries.set(call, { waiter, session, shard, facts, arrivedMs });
     session.inFlight.calls += 1;
     session.load.calls += 1;
     this.shardCalls[shard]! += 1;

@@ -1,18 +1,19 @@
 /**
  * Callers over HTTP: one session per token, so that a service's thousandth call costs no verification and no `open`.
  *
- * A bounded cache, least recently used out first, each entry until its token expires. A session that leaves while it has
+ * A bounded cache, least recently used out first, each entry until its token expires or is revoked. A session that leaves while it has
  * calls in flight is ended when the last of them is answered.
  */
 import type { Clock } from '../host/clock.ts';
 import type { Admission } from './admission.ts';
 import type { Principal } from './auth.ts';
+import type { Revocations } from './auth-revocation.ts';
 import type { Intake } from './intake.ts';
 import type { Session } from './session.ts';
 
 interface Entry {
   readonly session: Session;
-  readonly expiresMs: number;
+  readonly principal: Principal;
 }
 
 export class Principals {
@@ -51,15 +52,18 @@ export class Principals {
     return undefined;
   }
 
-  /** Lets go of expired tokens. */
-  sweep(nowMs: number): void {
-    for (const [token, entry] of this.#entries) if (entry.expiresMs <= nowMs) this.#drop(token, entry);
+  /** Lets go of tokens that expired or were revoked: the next request with one is verified anew. */
+  sweep(nowMs: number, revocations?: Revocations): void {
+    for (const [token, entry] of this.#entries) {
+      const { principal } = entry;
+      if (principal.expiresMs <= nowMs || revocations?.has(principal)) this.#drop(token, entry);
+    }
   }
 
   #find(token: string): Session | undefined {
     const entry = this.#entries.get(token);
     if (entry === undefined) return undefined;
-    if (entry.expiresMs <= this.#clock.now()) {
+    if (entry.principal.expiresMs <= this.#clock.now()) {
       this.#drop(token, entry);
       return undefined;
     }
@@ -77,7 +81,7 @@ export class Principals {
       this.#drop(oldest, entry);
     }
     const session = this.#intake.openSession(principal, 'http', false);
-    this.#entries.set(token, { session, expiresMs: principal.expiresMs });
+    this.#entries.set(token, { session, principal });
     return session;
   }
 

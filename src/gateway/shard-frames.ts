@@ -25,6 +25,11 @@ export class ShardFrames {
     this.#frames = Array.from({ length: link.shards }, () => ({ frame: new InboundFrame(), chars: 0 }));
   }
 
+  /** Is this tick's first envelope still to come? */
+  get idle(): boolean {
+    return !this.#flushPlanned;
+  }
+
   /** The frame to add one envelope to; `chars`: what it carries, roughly. */
   for(shard: number, chars: number): InboundFrame {
     const to = this.#frames[shard]!;

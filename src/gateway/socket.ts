@@ -9,10 +9,13 @@ import { type ClientFrame, decodeFrame } from '../protocol/decode.ts';
 import { AppError, type ErrorBody } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { closeCodes, errorResult, okResult } from '../protocol/messages.ts';
+import { traceText } from '../protocol/trace.ts';
 import type { Verify } from './auth.ts';
+import type { CallLog } from './call-log.ts';
 import { Connection, type SocketData } from './connection.ts';
 import { HeldFrames, type WholeFrame } from './held-frames.ts';
 import type { Intake } from './intake.ts';
+import type { GatewayMeters } from './meters.ts';
 import type { Outlet } from './outlet.ts';
 import type { Waiter } from './pending.ts';
 import type { Sessions } from './sessions.ts';
@@ -27,13 +30,16 @@ export interface SocketOptions {
   readonly phase: Phase;
   readonly limits: Limits;
   readonly clock: Clock;
+  readonly meters: GatewayMeters;
+  /** At level `debug` only. */
+  readonly callLog: CallLog | undefined;
 }
 
 type Rpc = Extract<ClientFrame, { kind: 'rpc' }>;
 type Subscription = Extract<ClientFrame, { kind: 'subscription' }>;
 
 export function socketBehavior(options: SocketOptions): WebSocketBehavior<SocketData> {
-  const { sessions, intake, outlet, phase, limits, clock } = options;
+  const { sessions, intake, outlet, phase, limits, clock, meters, callLog } = options;
   const isLimited = limits.messagesPerSecond > 0;
   return {
     upgrade: options.upgrade,
@@ -49,28 +55,35 @@ export function socketBehavior(options: SocketOptions): WebSocketBehavior<Socket
     open(ws) {
       const data = ws.getUserData();
       const session = intake.openSession(data.principal, 'ws', data.additions);
-      const connection = new Connection(ws, session, limits, clock.monotonic());
+      const connection = new Connection(ws, session, limits, clock.monotonic(), meters);
       data.connection = connection;
       sessions.open(connection);
+      callLog?.connected(connection);
     },
 
     message(ws, bytes, isBinary) {
       const connection = connectionOf(ws);
       if (connection === undefined || !connection.open) return;
+      meters.received(bytes.byteLength);
       if (bytes.byteLength > limits.frameBytesMax) return connection.end(closeCodes.tooBig, 'frame too big');
       if (isBinary) return breakOff(connection, 'Frames must be text');
       const text = Buffer.from(bytes).toString('utf8');
       handle(connection, decodeFrame(text, limits.depthMax), text.length);
     },
 
+    ping: heard,
+    pong: heard,
+
     dropped(ws) {
       connectionOf(ws)?.end(closeCodes.tooSlow, 'too slow');
     },
 
     close(ws, code) {
+      meters.closed(code);
       const connection = connectionOf(ws);
       if (connection === undefined) return;
       connection.closed();
+      callLog?.disconnected(connection, code);
       sessions.closed(connection, code);
     },
   };
@@ -101,7 +114,7 @@ export function socketBehavior(options: SocketOptions): WebSocketBehavior<Socket
       case 'ping':
         return connection.sendMessage({ type: 'pong' });
       case 'refused-rpc':
-        return connection.send(errorResult(frame.id, frame.error, connection.additions));
+        return connection.send(connection.errorText(frame.id, frame.error));
       case 'refused':
         return connection.sendRefusal(frame.re, frame.error);
       case 'ignored':
@@ -128,10 +141,10 @@ export function socketBehavior(options: SocketOptions): WebSocketBehavior<Socket
         ? draining
         : intake.call(
             connection.session,
-            { actor, actorId, method, key, ack, deadlineMs, input, chars },
+            { actor, actorId, method, key, ack, deadlineMs, input, chars, trace: traceOf(connection, frame) },
             new RpcWaiter(connection, id, outlet),
           );
-    if (refusal !== undefined) connection.send(errorResult(id, refusal, connection.additions));
+    if (refusal !== undefined) connection.send(connection.errorText(id, refusal));
   }
 
   function subscribe(connection: Connection, frame: Subscription): void {
@@ -146,11 +159,12 @@ export function socketBehavior(options: SocketOptions): WebSocketBehavior<Socket
   /** A new token for the old one. What shards were told of the session stays; only its end moves. */
   async function renew(connection: Connection, token: string): Promise<void> {
     try {
-      const { tenant, userId, expiresMs } = await options.verify(token);
+      const principal = await options.verify(token);
+      const { tenant, userId } = principal;
       const { info } = connection.session;
       if (tenant !== info.tenant || userId !== info.userId)
         return connection.end(closeCodes.forbidden, 'other subject');
-      connection.expiresMs = expiresMs;
+      connection.principal = principal;
       connection.sendMessage({ type: 'auth:ok' });
     } catch (error) {
       connection.sendRefusal({ type: 'auth' }, bodyOf(error));
@@ -159,6 +173,17 @@ export function socketBehavior(options: SocketOptions): WebSocketBehavior<Socket
 }
 
 const additionKinds: ReadonlySet<ClientFrame['kind']> = new Set(['hello', 'auth', 'ping']);
+
+/** A call over a socket is named by its connection's id and its own. */
+function traceOf({ requestId, additions }: Connection, { id, traceparent }: Rpc): string {
+  return traceText(requestId === '' ? '' : `${requestId}/${id}`, additions ? traceparent : '');
+}
+
+/** uWebSockets answers pings itself. */
+function heard(ws: WebSocket<SocketData>): void {
+  const connection = connectionOf(ws);
+  if (connection !== undefined) connection.controls += 1;
+}
 
 function connectionOf(ws: WebSocket<SocketData>): Connection | undefined {
   return ws.getUserData().connection;
@@ -206,6 +231,6 @@ class RpcWaiter implements Waiter {
   }
 
   failed(error: ErrorBody): void {
-    this.#outlet.queue(this.#connection, errorResult(this.#id, error, this.#connection.additions));
+    this.#outlet.queue(this.#connection, this.#connection.errorText(this.#id, error));
   }
 }

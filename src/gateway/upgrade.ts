@@ -5,6 +5,7 @@
  * has an abort handler attached by then, because uWebSockets ends the process without one.
  */
 import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js';
+import type { LogGate } from '../host/log-gate.ts';
 import type { Phase } from '../host/phase.ts';
 import { AppError, type ErrorBody } from '../protocol/errors.ts';
 import { subprotocol } from '../protocol/messages.ts';
@@ -23,6 +24,9 @@ export interface UpgradeOptions {
   /** Open sockets. */
   readonly sockets: () => number;
   readonly exchange: ExchangeOptions;
+  readonly lines: LogGate;
+  /** Calls have a request id also when the upgrade was given none. */
+  readonly namesAll: boolean;
 }
 
 export type UpgradeHandler = (res: HttpResponse, req: HttpRequest, context: us_socket_context_t) => void;
@@ -33,6 +37,12 @@ export function upgradeHandler(options: UpgradeOptions): UpgradeHandler {
 
   return (res, req, context) => {
     const exchange = new Exchange(res, req, options.exchange);
+    const { requestId } = exchange;
+    const refuse = (error: ErrorBody): void => {
+      const { code, message } = error;
+      options.lines.write('refused an upgrade', 'info', { requestId, code, reason: message }, 'refused an upgrade');
+      exchange.fail(error);
+    };
     const key = req.getHeader('sec-websocket-key');
     const extensions = req.getHeader('sec-websocket-extensions');
     const offered = req
@@ -47,10 +57,16 @@ export function upgradeHandler(options: UpgradeOptions): UpgradeHandler {
     // RFC 6455, 4.2.1. Also a matter of safety: with `close` here, uWebSockets would close the socket and then upgrade it.
     const upgrades = /(^|,)\s*upgrade\s*(,|$)/i.test(req.getHeader('connection'));
     const refusal = upgrades ? refusalOf(req.getHeader('origin')) : notUpgrading;
-    if (refusal !== undefined) return exchange.fail(refusal);
+    if (refusal !== undefined) return refuse(refusal);
+    // uWebSockets speaks version 13 to whoever asks, also to drafts that mean something else.
+    if (req.getHeader('sec-websocket-version') !== '13') {
+      exchange.extraHeaders = [['Sec-WebSocket-Version', '13']];
+      return refuse(wrongVersion);
+    }
     const additions = offered.includes(subprotocol);
     const finish = (principal: Principal): void => {
-      const data: SocketData = { principal, additions, connection: undefined };
+      const named = options.namesAll || exchange.isNamed;
+      const data: SocketData = { principal, additions, requestId: named ? requestId : '', connection: undefined };
       exchange.upgrade(data, key, additions ? subprotocol : '', extensions, context);
     };
 
@@ -59,12 +75,12 @@ export function upgradeHandler(options: UpgradeOptions): UpgradeHandler {
       if (!(admitted instanceof Promise)) return finish(admitted);
       waiting += 1;
       void admitted
-        .then(finish, (error: unknown) => exchange.fail(bodyOf(error)))
+        .then(finish, (error: unknown) => refuse(bodyOf(error)))
         .finally(() => {
           waiting -= 1;
         });
     } catch (error) {
-      exchange.fail(bodyOf(error));
+      refuse(bodyOf(error));
     }
   };
 
@@ -79,6 +95,7 @@ export function upgradeHandler(options: UpgradeOptions): UpgradeHandler {
 }
 
 const notUpgrading: ErrorBody = new AppError('MALFORMED', 'A WebSocket needs the header Connection: Upgrade').toBody();
+const wrongVersion: ErrorBody = new AppError('MALFORMED', 'Only WebSocket version 13 is spoken here').toBody();
 
 /** The refusals of a whole process. */
 export const starting: ErrorBody = new AppError('OVERLOADED', 'Starting', { retryAfterMs: 1000 }).toBody();

@@ -20,6 +20,7 @@ import {
   listOf,
   oneOf,
   origins,
+  revokedFile,
   secretFile,
   wholeNumber,
   yesOrNo,
@@ -63,6 +64,7 @@ export function loadConfig(sources: ConfigSources, options: LoadOptions = {}): L
     dev,
     host: reader.read('HOST', '127.0.0.1', hostAddress),
     port: reader.read('PORT', 8080, wholeNumber(0, 65_535, '; 0 takes a free one')),
+    adminHost: reader.read('ADMIN_HOST', '127.0.0.1', hostAddress),
     adminPort: reader.read('ADMIN_PORT', undefined, wholeNumber(0, 65_535, '; 0 takes a free one')),
     dataDir,
     backup: readBackup(reader, dataDir),
@@ -116,6 +118,7 @@ function readAuth(reader: SettingReader): AuthConfig {
     algorithms: reader.read('AUTH_ALGORITHMS', byKeys ? ['RS256', 'ES256', 'EdDSA'] : ['HS256'], algorithms),
     tenantClaim: reader.read('AUTH_TENANT_CLAIM', 'tenant', anyText),
     queryToken: reader.read('AUTH_QUERY_TOKEN', false, yesOrNo),
+    revokedFile: reader.read('AUTH_REVOKED_FILE', undefined, revokedFile),
   };
 }
 

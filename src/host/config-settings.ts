@@ -54,9 +54,15 @@ export const settings = {
   },
   ADMIN_PORT: {
     value: '<port>',
-    help: 'Health and readiness on a loopback port of their own.',
+    help: 'Health, readiness and metrics on a port of their own.',
     fallback: 'none',
     of: (c: Config) => c.adminPort,
+  },
+  ADMIN_HOST: {
+    value: '<address>',
+    help: 'Address that the admin port listens on; another than loopback only in a network that no client reaches.',
+    fallback: '127.0.0.1',
+    of: (c: Config) => c.adminHost,
   },
   SHARDS: {
     value: '<count>',
@@ -136,6 +142,12 @@ export const settings = {
     help: 'Also accept `?token=` in the URL. URLs end up in logs: only for clients that can do nothing else.',
     fallback: 'false',
     of: (c: Config) => c.auth.queryToken,
+  },
+  AUTH_REVOKED_FILE: {
+    value: '<file>',
+    help: 'JSON list of revoked tokens (`jti`) and subjects (`sub`), looked at again every second.',
+    fallback: 'none',
+    of: (c: Config) => c.auth.revokedFile,
   },
   NATS_URL: {
     value: '<url>',

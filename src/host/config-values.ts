@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { Parsed } from './config-reader.ts';
+import { parseRevoked } from './config-revoked.ts';
 import { suggestion } from '../protocol/suggestion.ts';
 
 export function wholeNumber(min: number, max: number, remark = ''): (text: string) => Parsed<number> {
@@ -96,6 +97,13 @@ export function keysFile(text: string): Parsed<string> {
     // Told below, the same for any content that is no key set.
   }
   return { problem: `"${text}" holds no JSON of the form {"keys":[…]} (a JWKS)` };
+}
+
+export function revokedFile(text: string): Parsed<string> {
+  const file = readText(text.trim());
+  if ('problem' in file) return file;
+  const list = parseRevoked(file.value);
+  return 'problem' in list ? { problem: `"${text}" ${list.problem}` } : { value: text.trim() };
 }
 
 export function secretFile(text: string): Parsed<string> {

@@ -15,6 +15,8 @@ export interface AuthConfig {
   readonly tenantClaim: string;
   /** Accept `?token=`; off by default, because URLs end up in logs. */
   readonly queryToken: boolean;
+  /** File that lists revoked tokens and subjects; looked at again every second. */
+  readonly revokedFile: string | undefined;
 }
 
 /** How many backups of each kind are kept; 0 keeps none of that kind. */
@@ -39,7 +41,9 @@ export interface Config {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
-  /** Health and readiness on their own loopback port; undefined: none. */
+  /** Where the admin port listens. */
+  readonly adminHost: string;
+  /** Health, readiness and metrics on their own port; undefined: none. */
   readonly adminPort: number | undefined;
   readonly dataDir: string;
   readonly backup: BackupConfig;

@@ -2,10 +2,12 @@
  * Logging by pino: JSON lines on stdout, one per event, each with the thread that wrote it. Written synchronously, so
  * that the last line before a crash is there. On a terminal in development they are printed for people.
  *
- * Nothing here ever gets a token: callers pass names and numbers, and the fields below are removed if one slips in.
+ * Nothing here ever gets a token: callers pass names and numbers, and if one slips in it is removed, by the name of its
+ * field or by its looks (`log-text.ts`). What is logged at which level, and what may flood it, is in docs/logs.md.
  */
 import pino, { type Logger } from 'pino';
-import pretty from 'pino-pretty';
+import { prettyFactory } from 'pino-pretty';
+import { withMargin, withoutControls, withoutTokens } from './log-text.ts';
 
 export type { Logger } from 'pino';
 
@@ -23,15 +25,17 @@ export function createLog(options: LogOptions, thread: string): Logger {
   const settings = {
     level: options.level,
     base: { thread },
-    redact: {
-      paths: ['token', 'authorization', 'secret', '*.token', '*.authorization', '*.secret'],
-      censor: '[hidden]',
-    },
+    redact: { paths: secretNames.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '[hidden]' },
     timestamp: pino.stdTimeFunctions.isoTime,
   };
-  if (!options.pretty) return pino(settings, pino.destination({ fd: 1, sync: true }));
-  return pino(
-    settings,
-    pretty({ sync: true, ignore: 'pid,hostname,thread', translateTime: 'SYS:HH:MM:ss', colorize: true }),
-  );
+  const stdout = pino.destination({ fd: 1, sync: true });
+  if (!options.pretty) return pino({ ...settings, hooks: { streamWrite: withoutTokens } }, stdout);
+  const print = prettyFactory({ ignore: 'pid,hostname,thread', translateTime: 'SYS:HH:MM:ss', colorize: true });
+  const write = (line: string): void => {
+    stdout.write(withMargin(print(withoutControls(withoutTokens(line)))));
+  };
+  return pino(settings, { write });
 }
+
+/** Fields that are hidden, at the top of a line and up to two levels down. */
+const secretNames = ['token', 'resumeToken', 'authorization', 'cookie', 'secret', 'password'];

@@ -12,6 +12,7 @@ import { AppError, type ErrorBody, type ErrorCode } from './errors.ts';
 import { callIdCharsMax, epochCharsMax } from './limits.ts';
 import type { StreamPosition } from './messages.ts';
 import { parseJson, shallowCopy } from './safe-json.ts';
+import { parseTraceparent } from './trace.ts';
 
 /** What a client put into `id`, for the answer; null when it is neither text nor number. */
 export type CallId = string | number | null;
@@ -30,6 +31,8 @@ export type ClientFrame =
       readonly ack: number;
       /** 0 without. */
       readonly deadlineMs: number;
+      /** '' without one, or with one that is malformed. */
+      readonly traceparent: string;
     }
   | {
       readonly kind: 'subscription';
@@ -92,7 +95,7 @@ function isObject(value: unknown): value is JsonObject {
 }
 
 function decodeRpc(message: JsonObject): ClientFrame {
-  const { id, actor, actorId, method, key, ack, deadlineMs } = message;
+  const { id, actor, actorId, method, key, ack, deadlineMs, traceparent } = message;
   if (typeof id !== 'string') return refuse(message, 'MALFORMED', 'id must be a string');
   if (id.length > callIdCharsMax) {
     return refuse(message, 'MALFORMED', `id must have at most ${callIdCharsMax} characters, this one has ${id.length}`);
@@ -116,6 +119,7 @@ function decodeRpc(message: JsonObject): ClientFrame {
     key: key === undefined ? '' : (key as string),
     ack: ack === undefined ? -1 : (ack as number),
     deadlineMs: deadlineMs === undefined ? 0 : Math.min(Math.ceil(deadlineMs as number), deadlineMsMax),
+    traceparent: traceparent === undefined ? '' : parseTraceparent(traceparent),
   };
 }
 

@@ -10,6 +10,7 @@
  */
 
 import { quote } from './json-text.ts';
+import { noTrace } from './trace.ts';
 
 /** Who is calling, from the verified token. Sent once per session and shard. */
 export interface SessionInfo {
@@ -43,7 +44,8 @@ export type Stream = 'state' | 'event';
 /**
  * session: number given by the gateway, unique for its life · call: number given by the gateway, answered exactly once ·
  * key: '' without · ack: -1 when the key is not `<client>:<n>` of a client that numbers its calls · deadlineMs: 0 without ·
- * input: absent when the client sent none · epoch, seq: the position that a subscriber was at, absent when it starts.
+ * input: absent when the client sent none · trace: as `trace.ts` writes it, absent when the call has none; `noInput` then says
+ * that the client sent no input, and `null` stands in its place · epoch, seq: the position that a subscriber was at, absent when it starts.
  *
  * `open` with a sessionId that is known under another number takes that session over: the client came back through
  * another gateway · `detach`: its connection is lost; it stays connected to its actors and subscribes anew when it is back ·
@@ -66,6 +68,8 @@ export type Inbound =
       ack: number,
       deadlineMs: number,
       input?: unknown,
+      trace?: string,
+      noInput?: true,
     ]
   | readonly [
       op: typeof inboundOp.subscribe,
@@ -99,9 +103,11 @@ export class InboundFrame {
     ack: number,
     deadlineMs: number,
     input: unknown,
+    trace = noTrace,
   ): void {
     const head = `[2,${session},${call},"${type}",${quote(id)},"${method}",${quote(key)},${ack},${deadlineMs}`;
-    this.#push(input === undefined ? `${head}]` : `${head},${JSON.stringify(input)}]`);
+    if (trace !== noTrace) this.#push(`${head},${tracedTail(input, trace)}]`);
+    else this.#push(input === undefined ? `${head}]` : `${head},${JSON.stringify(input)}]`);
   }
 
   #push(text: string): void {
@@ -117,6 +123,12 @@ export class InboundFrame {
     this.count = 0;
     return frame;
   }
+}
+
+function tracedTail(input: unknown, trace: string): string {
+  return input === undefined
+    ? `null,${JSON.stringify(trace)},true`
+    : `${JSON.stringify(input)},${JSON.stringify(trace)}`;
 }
 
 export function decodeInbound(frame: string): Inbound[] {

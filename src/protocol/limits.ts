@@ -26,7 +26,7 @@ export const defaultLimits = {
   socketBufferBytesMax: 1024 * 1024,
   /** Sockets per gateway thread. Each costs a file descriptor; `fermata doctor` compares with the open-file limit. */
   socketsMax: 16_384,
-  /** Seconds without any traffic before a socket is closed. Pings go out at half of it. uWebSockets takes 8 to 960. */
+  /** Seconds without any traffic before a socket is closed. Pings go out at half of it; bytes without a whole message are borne twice as long. uWebSockets takes 8 to 960. */
   socketIdleS: 60,
   /** Messages per second of one connection, and the burst that it may save up. 0 turns the limit off. */
   messagesPerSecond: 1000,

@@ -30,6 +30,8 @@ export interface RpcMessage {
   ack?: number;
   /** Addition: milliseconds for which the client still cares. */
   deadlineMs?: number;
+  /** Addition: the caller's W3C trace context. One that is malformed is ignored. */
+  traceparent?: string;
 }
 
 export interface SubscriptionMessage {

@@ -10,7 +10,7 @@
  */
 import type { AppDefinition } from '../actor/definition.ts';
 import type { Clock } from '../host/clock.ts';
-import type { Logger } from '../host/log.ts';
+import type { LogGate } from '../host/log-gate.ts';
 import { addressKey, type Address } from '../protocol/address.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
@@ -22,6 +22,7 @@ import { faultOf, internalError } from './faults.ts';
 import { loadActivation } from './loading.ts';
 import { type CallItem, Mailbox, type MailboxItem } from './mailbox.ts';
 import type { Refusals } from './refusals.ts';
+import type { ShardMeters } from './meters.ts';
 import type { Runner } from './runner.ts';
 import { ghostOf, type Sessions } from './sessions.ts';
 
@@ -30,7 +31,7 @@ export interface ActivationsParts {
   readonly keeper: Keeper;
   readonly limits: Limits;
   readonly clock: Clock;
-  readonly log: Logger;
+  readonly lines: LogGate;
   readonly audiences: Audiences;
   readonly sessions: Sessions;
   /** Settles when every gateway has said which sessions it has. */
@@ -38,6 +39,7 @@ export interface ActivationsParts {
   readonly batch: Batch;
   readonly refusals: Refusals;
   readonly runner: Runner;
+  readonly meters: ShardMeters;
   /** Called when the table is full: lets idle actors go. */
   readonly makeRoom: () => void;
 }
@@ -113,6 +115,7 @@ export class Activations {
   /** Removes the actor; if work came meanwhile, a successor takes it over. */
   deactivated(activation: Activation): void {
     if (activation.status === 'dead') return;
+    this.#parts.meters.evictions += 1;
     this.#remove(activation);
     this.#succeed(activation, activation.mailbox.takeAll());
   }
@@ -142,10 +145,18 @@ export class Activations {
   }
 
   #open(address: Address): Activation {
-    const { app, limits, clock, keeper, audiences, runner } = this.#parts;
+    const { app, limits, clock, keeper, audiences, runner, meters } = this.#parts;
     const key = addressKey(address);
     const definition = app.actors.get(address.type)!;
-    const activation = new Activation(address, definition, new Mailbox(), audiences.of(key), limits, clock.monotonic());
+    const activation = new Activation(
+      address,
+      definition,
+      new Mailbox(meters),
+      audiences.of(key),
+      limits,
+      clock.monotonic(),
+    );
+    meters.activations += 1;
     this.#table.set(key, activation);
     this.#loading += 1;
     // Who is still there must be known before anybody is taken for gone.
@@ -187,12 +198,13 @@ export class Activations {
     if (activation.status === 'dead') return;
     this.#remove(activation);
     const { refusals } = this.#parts;
+    const items = activation.mailbox.takeAll();
     const fault = faultOf(error);
     const told =
       fault.kind === 'app' && fault.error.code !== 'INTERNAL'
         ? fault.error
-        : internalError(fault, this.#parts, activation, 'loading');
-    for (const item of activation.mailbox.takeAll()) refusals.item(activation, item, told);
+        : internalError(fault, this.#parts, activation, 'loading', items.find((item) => item.kind === 'call')?.trace);
+    for (const item of items) refusals.item(activation, item, told);
     refusals.dismiss(activation);
   }
 

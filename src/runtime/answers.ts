@@ -4,22 +4,18 @@
  * What may tell of state waits in the batch for its commit; a refusal that came before the handler began, or from an actor
  * that was dropped, leaves with the tick.
  */
-import type { Clock } from '../host/clock.ts';
-import type { Logger } from '../host/log.ts';
 import type { StoredOutcome } from '../storage/contract.ts';
 import type { Activation } from './activation.ts';
 import type { Batch } from './batch.ts';
-import { answerFor, type Fault } from './faults.ts';
+import { answerFor, type Fault, type FaultParts } from './faults.ts';
 import type { CallItem } from './mailbox.ts';
 import type { Outputs } from './outputs.ts';
 import type { Waiter } from './outcomes.ts';
 import type { Refusals } from './refusals.ts';
 
-export interface AnswersParts {
+export interface AnswersParts extends FaultParts {
   readonly batch: Batch;
   readonly refusals: Refusals;
-  readonly clock: Clock;
-  readonly log: Logger;
 }
 
 export class Answers {
@@ -50,7 +46,7 @@ export class Answers {
 
   /** A call that did not succeed. `started`: its handler had begun. */
   fail(activation: Activation, item: CallItem, fault: Fault, started: boolean): void {
-    const error = answerFor(fault, started, this.#parts, activation, item.method);
+    const error = answerFor(fault, started, this.#parts, activation, item);
     const body = error.toBody();
     const live = started && activation.status !== 'dead';
     if (live && body.outcome === 'failed' && this.#parts.batch.writable) {

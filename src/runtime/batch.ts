@@ -13,6 +13,7 @@
  */
 import type { Logger } from '../host/log.ts';
 import { AppError, type ErrorBody } from '../protocol/errors.ts';
+import { noTrace, traceFields } from '../protocol/trace.ts';
 import type { JournalEntry, JournalRow, Keeper } from '../storage/contract.ts';
 import type { Journal } from '../storage/journal.ts';
 import { LostRowsError } from '../storage/lost-rows-error.ts';
@@ -20,6 +21,7 @@ import { CommitError } from '../storage/transaction.ts';
 import type { ShardLink } from '../transport/contract.ts';
 import type { Activation } from './activation.ts';
 import type { SubscribeItem } from './mailbox.ts';
+import type { ShardMeters } from './meters.ts';
 import { Outputs } from './outputs.ts';
 import type { Waiter } from './outcomes.ts';
 import type { Session } from './sessions.ts';
@@ -30,6 +32,8 @@ export interface BatchParts {
   readonly keeper: Keeper;
   readonly link: ShardLink;
   readonly log: Logger;
+  readonly meters: ShardMeters;
+  readonly monotonic: () => number;
   readonly onLost: (lost: LostBatch) => void;
   /** Called when a commit that had been given up turned out to be on disk: what is in memory may be older. */
   readonly onAdopted: () => void;
@@ -152,8 +156,11 @@ export class Batch {
     }
     let row: JournalRow | undefined;
     if (entries.length > 0) {
+      const { journal, meters, monotonic } = this.#parts;
+      const beganMs = monotonic();
       try {
-        row = this.#parts.journal.commit(entries, durable ? 'durable' : 'process');
+        row = journal.commit(entries, durable ? 'durable' : 'process');
+        meters.committed(monotonic() - beganMs, this.#answered.length);
       } catch (error) {
         this.#lose(error);
         return;
@@ -197,10 +204,11 @@ export class Batch {
     const certain = error instanceof CommitError && error.outcome === 'rolled-back';
     const answer = (certain ? nothingChanged : mayHaveHappened).toBody();
     this.#parts.log.error(
-      { err: error, actors: this.#staged.size, outcome: answer.outcome },
+      { err: error, actors: this.#staged.size, outcome: answer.outcome, calls: tracedCalls(this.#answered) },
       'a commit failed; its actors are loaded again from disk. Hint: check free space and health of the disk under the data directory',
     );
     this.#writable = false;
+    this.#parts.meters.commitFailures += 1;
     const lost: LostBatch = {
       activations: this.#staged.keys(),
       connected: this.#connected,
@@ -238,6 +246,20 @@ export class Batch {
     this.#left = [];
   }
 }
+
+/** The first calls that have ids by which somebody may look for them. */
+function tracedCalls(waiters: readonly Waiter[]): object[] {
+  const traced = waiters.filter(({ trace }) => trace !== undefined && trace !== noTrace).slice(0, tracedCallsMax);
+  return traced.map(({ address, method, trace = noTrace }) => ({
+    tenant: address?.tenant,
+    actor: address?.type,
+    actorId: address?.id,
+    method,
+    ...traceFields(trace),
+  }));
+}
+
+const tracedCallsMax = 20;
 
 const nothingChanged = new AppError('READ_ONLY', 'The store refused the write; nothing changed', {
   retryAfterMs: 1000,

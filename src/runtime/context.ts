@@ -5,16 +5,27 @@
 import type { AnyContext, EmitTarget, Log, PendingEvent } from '../actor/definition.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Logger } from '../host/log.ts';
+import type { LogGate } from '../host/log-gate.ts';
 import type { AppError } from '../protocol/errors.ts';
 import type { SessionInfo } from '../protocol/envelope.ts';
+import { traceFields, traceparentOf } from '../protocol/trace.ts';
 import type { Activation } from './activation.ts';
 import { noEvents, Outbox, type EventBounds } from './outbox.ts';
 
 /** What contexts take from their shard. */
 export interface Surroundings {
   readonly clock: Clock;
+  /** For what authors log, all of it. */
   readonly log: Logger;
+  /** For what their faults make the runtime log. */
+  readonly lines: LogGate;
   readonly eventBounds: EventBounds;
+}
+
+/** What runs: a call, or a hook under its name. */
+interface Work {
+  readonly method: string;
+  readonly trace: string;
 }
 
 const nobody: Pick<SessionInfo, 'clientId' | 'userId' | 'claims'> = { clientId: '', userId: null, claims: {} };
@@ -28,6 +39,8 @@ export class TurnContext implements AnyContext {
   readonly claims: Readonly<Record<string, unknown>>;
   readonly #activation: Activation;
   readonly #surroundings: Surroundings;
+  readonly #work: Work;
+  #log: Log | undefined;
   #outbox: Outbox | undefined;
   #abort: AbortController | undefined;
   #aborted: unknown = undefined;
@@ -39,6 +52,7 @@ export class TurnContext implements AnyContext {
     ctx: Record<string, unknown>,
     who: Pick<SessionInfo, 'clientId' | 'userId' | 'claims'> = nobody,
     surroundings: Surroundings,
+    work: Work,
   ) {
     this.state = state;
     this.input = input;
@@ -48,6 +62,7 @@ export class TurnContext implements AnyContext {
     this.claims = who.claims;
     this.#activation = activation;
     this.#surroundings = surroundings;
+    this.#work = work;
   }
 
   get emit(): (event: string, payload?: unknown) => EmitTarget {
@@ -79,9 +94,19 @@ export class TurnContext implements AnyContext {
     return this.#activation.audience.clientIds();
   }
 
+  get traceparent(): string | undefined {
+    return traceparentOf(this.#work.trace);
+  }
+
+  /** A logger per turn would cost more than most turns. */
   get log(): Log {
+    return (this.#log ??= this.#makeLog());
+  }
+
+  #makeLog(): Log {
     const { tenant, type, id } = this.#activation.address;
-    const logger = this.#surroundings.log.child({ tenant, actor: type, actorId: id });
+    const { method, trace } = this.#work;
+    const logger = this.#surroundings.log.child({ tenant, actor: type, actorId: id, method, ...traceFields(trace) });
     return {
       debug: (message, fields = {}) => logger.debug(fields, message),
       info: (message, fields = {}) => logger.info(fields, message),

@@ -24,6 +24,11 @@ export class Eviction {
     this.#limits = limits;
   }
 
+  /** Characters of state and what goes with it, as the last full round found. */
+  get stateChars(): number {
+    return this.#stateChars;
+  }
+
   sweep(nowMs: number): void {
     for (let looked = 0; looked < sweepMax; looked += 1) {
       this.#round ??= this.#activations.all();

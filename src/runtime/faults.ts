@@ -6,17 +6,19 @@
  * the place where it was caught, into a `Fault` that is safe to keep and look at.
  */
 import type { Clock } from '../host/clock.ts';
-import type { Logger } from '../host/log.ts';
+import type { LogGate } from '../host/log-gate.ts';
 import { AppError } from '../protocol/errors.ts';
+import { noTrace, traceFields } from '../protocol/trace.ts';
 import type { Activation } from './activation.ts';
+import type { CallItem } from './mailbox.ts';
 
 /** Characters of a message that a client is told. */
 const messageCharsMax = 4096;
 
 export type Fault =
   | { readonly kind: 'app'; readonly error: AppError }
-  /** `trace` is for the log. */
-  | { readonly kind: 'error' | 'other'; readonly message: string; readonly trace: string };
+  /** `stack` is for the log. */
+  | { readonly kind: 'error' | 'other'; readonly message: string; readonly stack: string };
 
 /** Reads a thrown value, before the draft that it may be part of is gone. Never throws. */
 export function faultOf(thrown: unknown): Fault {
@@ -25,11 +27,11 @@ export function faultOf(thrown: unknown): Fault {
     // By shape, not by class: an author's module may come from another realm.
     if (thrown instanceof Error || Object.prototype.toString.call(thrown) === '[object Error]') {
       const { message, stack } = thrown as { message: unknown; stack: unknown };
-      return { kind: 'error', message: cut(String(message)) || 'Error', trace: String(stack ?? message) };
+      return { kind: 'error', message: cut(String(message)) || 'Error', stack: String(stack ?? message) };
     }
-    return { kind: 'other', message: 'Unknown error', trace: cut(`thrown: ${String(thrown)}`) };
+    return { kind: 'other', message: 'Unknown error', stack: cut(`thrown: ${String(thrown)}`) };
   } catch {
-    return { kind: 'other', message: 'Unknown error', trace: `thrown: a ${typeof thrown} that cannot be looked at` };
+    return { kind: 'other', message: 'Unknown error', stack: `thrown: a ${typeof thrown} that cannot be looked at` };
   }
 }
 
@@ -43,10 +45,13 @@ function plainAppError(error: AppError): AppError {
   });
 }
 
-interface FaultParts {
-  readonly log: Logger;
+export interface FaultParts {
+  readonly lines: LogGate;
   readonly clock: Clock;
 }
+
+/** What was going on: a call, or something that has no caller, by its name. */
+type Work = string | CallItem;
 
 /** What the caller is told. `started`: the handler had begun, so that the call failed; before that it was refused. */
 export function answerFor(
@@ -54,21 +59,55 @@ export function answerFor(
   started: boolean,
   parts: FaultParts,
   activation: Activation,
-  what: string,
+  work: Work,
 ): AppError {
   if (fault.kind !== 'app') return new AppError(started ? 'HANDLER' : 'FORBIDDEN', fault.message);
-  return fault.error.code === 'INTERNAL' ? internalError(fault, parts, activation, what) : fault.error;
+  if (fault.error.code === 'TURN_TIMEOUT') noteTimeout(parts, activation, work);
+  return fault.error.code === 'INTERNAL' ? internalError(fault, parts, activation, work) : fault.error;
 }
 
-/** Logs a fault of the system or of the author's code and returns what may be told of it. */
-export function internalError(fault: Fault, parts: FaultParts, activation: Activation, what: string): AppError {
+/** Logs a fault of the system or of the author's code and returns what may be told of it. `trace`: of who asked for it. */
+export function internalError(
+  fault: Fault,
+  parts: FaultParts,
+  activation: Activation,
+  work: Work,
+  trace = traceOf(work),
+): AppError {
   const errorId = parts.clock.id();
-  const { tenant, type, id } = activation.address;
+  const { type } = activation.address;
   const message = fault.kind === 'app' ? fault.error.message : fault.message;
-  const trace = fault.kind === 'app' ? (causeOf(fault.error) ?? fault.error.stack) : fault.trace;
-  const fields = { errorId, tenant, actor: type, actorId: id, what, trace };
-  parts.log.error(fields, `${what} of actor ${type} failed: ${message}`);
+  const stack = fault.kind === 'app' ? (causeOf(fault.error) ?? fault.error.stack) : fault.stack;
+  const what = nameOf(work);
+  const fields = { errorId, ...workFields(activation, work, trace), what, stack };
+  parts.lines.write(`${what} of ${type} failed`, 'error', fields, `${what} of actor ${type} failed: ${message}`);
   return new AppError('INTERNAL', `Internal error ${errorId}`);
+}
+
+/** It tells of slow or stuck code, and only its caller would know. */
+function noteTimeout(parts: FaultParts, activation: Activation, work: Work): void {
+  const what = nameOf(work);
+  const fields = { ...workFields(activation, work, traceOf(work)), what };
+  parts.lines.write(
+    `${what} of ${activation.address.type} timed out`,
+    'warn',
+    fields,
+    'a turn took too long and was ended',
+  );
+}
+
+function nameOf(work: Work): string {
+  return typeof work === 'string' ? work : work.method;
+}
+
+function traceOf(work: Work): string {
+  return typeof work === 'string' ? noTrace : work.trace;
+}
+
+function workFields({ address }: Activation, work: Work, trace: string): object {
+  const { tenant, type, id } = address;
+  const method = typeof work === 'string' ? {} : { method: work.method };
+  return { tenant, actor: type, actorId: id, ...method, ...traceFields(trace) };
 }
 
 function causeOf({ cause }: AppError): string | undefined {

@@ -19,6 +19,7 @@ import {
 } from '../protocol/envelope.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
+import { noTrace } from '../protocol/trace.ts';
 import type { Journal } from '../storage/journal.ts';
 import type { Activation } from './activation.ts';
 import type { Activations } from './activations.ts';
@@ -99,11 +100,13 @@ export class Inbound {
   }
 
   #call(session: Session, envelope: Extract<Envelope, readonly [typeof inboundOp.call, ...unknown[]]>): void {
-    const [, , call, type, id, method, key, ack, deadlineMs, input] = envelope;
+    const [, , call, type, id, method, key, ack, deadlineMs, given, trace = noTrace, noInput] = envelope;
+    const input = noInput === true ? undefined : given;
     try {
       const activation = this.#find(session, type, id, method);
       const deadline = deadlineMs === 0 ? Number.POSITIVE_INFINITY : this.#parts.clock.monotonic() + deadlineMs;
-      const item = { kind: 'call', session, call, method, input, deadlineMs: deadline } as const;
+      const { address } = activation;
+      const item = { kind: 'call', session, call, address, method, input, deadlineMs: deadline, trace } as const;
       const { activations, repeats } = this.#parts;
       if (ack >= 0) {
         const numbered = repeats.place(activation, key, ack);

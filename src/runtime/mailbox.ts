@@ -4,6 +4,7 @@
  * Calls past the bound are refused by the caller of `push`; what the system itself sends (subscriptions, disconnects,
  * deactivation) always fits, because its number is bounded elsewhere.
  */
+import type { Address } from '../protocol/address.ts';
 import type { Stream } from '../protocol/envelope.ts';
 import type { StreamPosition } from '../protocol/messages.ts';
 import type { NumberedClient } from './numbered.ts';
@@ -43,6 +44,7 @@ export interface CallItem {
   readonly session: Session;
   /** The gateway's number for this call. */
   readonly call: number;
+  readonly address: Address;
   readonly method: string;
   readonly input: unknown;
   /** An arbitrary key; '' without, and for a call that its client numbers. */
@@ -54,6 +56,8 @@ export interface CallItem {
   readonly deadlineMs: number;
   /** The outcome on disk, being looked up since the call came; undefined when there can be none. */
   readonly lookup: Lookup | undefined;
+  /** Text of `trace.ts`, for lines in the log; '' for most. */
+  readonly trace: string;
 }
 
 /** A call that is its client's nth. */
@@ -82,8 +86,14 @@ export type MailboxItem =
   | { readonly kind: 'deactivate' };
 
 export class Mailbox {
+  readonly #all: { mailboxItems: number };
   #items: MailboxItem[] = [];
   #first = 0;
+
+  /** `all` counts what waits in every mailbox of the shard. */
+  constructor(all: { mailboxItems: number }) {
+    this.#all = all;
+  }
 
   get size(): number {
     return this.#items.length - this.#first;
@@ -91,17 +101,20 @@ export class Mailbox {
 
   push(item: MailboxItem): void {
     this.#items.push(item);
+    this.#all.mailboxItems += 1;
   }
 
   /** Ahead of all others: `activate` runs before the calls that caused it. */
   pushFront(item: MailboxItem): void {
     this.#items.splice(this.#first, 0, item);
+    this.#all.mailboxItems += 1;
   }
 
   shift(): MailboxItem | undefined {
     const item = this.#items[this.#first];
     if (item === undefined) return undefined;
     this.#first += 1;
+    this.#all.mailboxItems -= 1;
     if (this.#first === this.#items.length) this.clear();
     // Taken items are cut off in lumps, so that taking one stays cheap in a long mailbox.
     else if (this.#first === 512) {
@@ -119,6 +132,7 @@ export class Mailbox {
   }
 
   clear(): void {
+    this.#all.mailboxItems -= this.size;
     this.#items = [];
     this.#first = 0;
   }

@@ -4,6 +4,7 @@
  * `complete` says whether memory alone answers "never seen". It is false while the actor is loading, when its tenant file
  * has outcomes, and after old ones were let go here: then the keeper is asked.
  */
+import type { Address } from '../protocol/address.ts';
 import type { StoredOutcome } from '../storage/contract.ts';
 import type { Session } from './sessions.ts';
 
@@ -11,6 +12,10 @@ import type { Session } from './sessions.ts';
 export interface Waiter {
   readonly session: Session;
   readonly call: number;
+  /** Of calls only. */
+  readonly address?: Address;
+  readonly method?: string;
+  readonly trace?: string;
 }
 
 export interface EndedCall {

@@ -2,6 +2,7 @@
  * What is answered without a turn, or before one began. A refusal says nothing about state, so it need not wait for a
  * commit; it leaves with the tick.
  */
+import type { LogGate } from '../host/log-gate.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { Stream } from '../protocol/envelope.ts';
 import { subscriptionRefusal } from '../protocol/messages.ts';
@@ -17,18 +18,21 @@ export class Refusals {
   /** The free exit: sent with the tick. */
   readonly outputs: Outputs;
 
-  constructor(link: ShardLink) {
+  readonly #lines: LogGate;
+
+  constructor(link: ShardLink, lines: LogGate) {
     this.outputs = new Outputs(link);
+    this.#lines = lines;
   }
 
   call(waiter: Waiter, error: unknown): void {
-    this.outputs.replyError(waiter, toAppError(error).toBody());
+    this.outputs.replyError(waiter, this.#toAppError(waiter.session, error).toBody());
   }
 
   /** Only clients with the additions are told. */
   subscription(session: Session, stream: Stream, actor: string, actorId: string, error: unknown): void {
     if (!session.info.additions) return;
-    const text = subscriptionRefusal(`${stream}:sub`, actor, actorId, toAppError(error).toBody());
+    const text = subscriptionRefusal(`${stream}:sub`, actor, actorId, this.#toAppError(session, error).toBody());
     this.outputs.send(session, text);
   }
 
@@ -53,8 +57,16 @@ export class Refusals {
       }
     }
   }
-}
 
-function toAppError(error: unknown): AppError {
-  return error instanceof AppError ? error : new AppError('INTERNAL', 'Internal error', { cause: error });
+  /** Anything else than an AppError is a fault of the shard itself. */
+  #toAppError({ info }: Session, error: unknown): AppError {
+    if (error instanceof AppError) return error;
+    this.#lines.write(
+      'a refusal',
+      'error',
+      { tenant: info.tenant, err: error },
+      'a fault in the shard refused a request',
+    );
+    return new AppError('INTERNAL', 'Internal error', { cause: error });
+  }
 }

@@ -11,6 +11,7 @@ import { AppError } from '../protocol/errors.ts';
 import type { Activation } from './activation.ts';
 import type { Batch } from './batch.ts';
 import type { MailboxItem } from './mailbox.ts';
+import type { ShardMeters } from './meters.ts';
 import type { Refusals } from './refusals.ts';
 import type { Vitals } from '../host/vitals.ts';
 import type { Step, Turns } from './turn.ts';
@@ -21,6 +22,7 @@ export interface RunnerParts {
   readonly refusals: Refusals;
   /** Told which call's code runs, for whoever has to say what killed the thread. */
   readonly vitals: Vitals;
+  readonly meters: ShardMeters;
   readonly turnMs: number;
   readonly batchTurnsMax: number;
   readonly batchCharsMax: number;
@@ -87,13 +89,18 @@ export class Runner {
   }
 
   #drain(): void {
-    const { batch, refusals, batchTurnsMax, batchCharsMax } = this.#parts;
+    const { batch, refusals, meters, monotonic, batchTurnsMax, batchCharsMax } = this.#parts;
     let turns = 0;
+    // One look at the clock per turn: the end of one is the start of the next.
+    let nowMs = monotonic();
     for (let chars = 0; turns < batchTurnsMax && chars < batchCharsMax; turns += 1) {
       const activation = this.#queue[turns];
       if (activation === undefined) break;
       activation.queued = false;
-      this.#runNext(activation);
+      const ended = this.#runNext(activation, nowMs);
+      const beganMs = nowMs;
+      nowMs = monotonic();
+      if (ended) meters.turnEnded(nowMs - beganMs);
       chars = batch.chars + refusals.outputs.chars;
     }
     this.#queue = this.#queue.length > turns ? this.#queue.slice(turns) : [];
@@ -110,14 +117,16 @@ export class Runner {
     }
   }
 
-  #runNext(activation: Activation): void {
-    if (activation.busy || !takesTurns(activation)) return;
+  /** True when a turn was begun and has ended; one that waits for a promise is counted when it goes on. */
+  #runNext(activation: Activation, nowMs: number): boolean {
+    if (activation.busy || !takesTurns(activation)) return false;
     const item: MailboxItem | undefined = activation.mailbox.shift();
-    if (item === undefined) return;
-    activation.lastUsedMs = this.#parts.monotonic();
+    if (item === undefined) return false;
+    activation.lastUsedMs = nowMs;
     activation.busy = true;
     activation.closing = item.kind === 'deactivate';
     this.#advance(activation, { item, steps: this.#parts.turns.run(activation, item) }, { value: undefined });
+    return !activation.busy;
   }
 
   /** Runs the turn to its end or to the next promise. */
@@ -137,6 +146,7 @@ export class Runner {
       return;
     }
     activation.busy = false;
+    if (before !== undefined) this.#parts.meters.turnEnded(this.#parts.monotonic() - activation.lastUsedMs);
     if (activation.closing) this.#deactivated.push(activation);
     this.ready(activation);
     this.schedule();

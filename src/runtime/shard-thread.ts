@@ -7,6 +7,8 @@ import type { MessagePort } from 'node:worker_threads';
 import type { AppDefinition } from '../actor/definition.ts';
 import { systemClock } from '../host/clock.ts';
 import { createLog, type LogOptions } from '../host/log.ts';
+import { LogGate } from '../host/log-gate.ts';
+import { LoopDelay } from '../host/loop-delay.ts';
 import { pulseMs, Vitals } from '../host/vitals.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { Journal } from '../storage/journal.ts';
@@ -37,17 +39,21 @@ type Link = ShardLink & { replace(gateway: number, port: MessagePort): void };
 
 /**
  * The answers to main's questions: `load`, `start`, `drain`, `deactivate`, `stop`, in that order, and `gatewayBack`
- * {gateway, port} for a gateway that was started anew.
+ * {gateway, port} for a gateway that was started anew; `metrics` at any time.
  */
 export function shardThread(data: ShardThreadData, link: Link): Record<string, (argument: unknown) => unknown> {
   const log = createLog(data.log, `shard-${data.index}`);
+  const lines = new LogGate(log, systemClock.monotonic);
+  const loopDelay = new LoopDelay(`shard-${data.index}`);
   let app: AppDefinition | undefined;
   let shard: Shard | undefined;
   const vitals = new Vitals(data.vitals);
   setInterval(() => vitals.beat(), pulseMs).unref();
   // A promise that an author's code let go of. Its turn has ended and its draft is revoked, so that no state is at risk.
   process.on('unhandledRejection', (reason) => {
-    log.error(
+    lines.write(
+      'an unawaited rejection',
+      'error',
       { err: reason },
       'a promise in the app was rejected and nobody awaited it. Hint: await it in its handler, or catch it',
     );
@@ -75,6 +81,7 @@ export function shardThread(data: ShardThreadData, link: Link): Record<string, (
       const { gateway, port } = back as { gateway: number; port: MessagePort };
       link.replace(gateway, port);
     },
+    metrics: () => [...(shard?.samples(String(data.index)) ?? []), loopDelay.sample()],
     drain: () => shard?.drain(),
     deactivate: () => shard?.deactivateAll(),
     stop: () => shard?.stop(),

@@ -9,6 +9,8 @@
 import type { AppDefinition } from '../actor/definition.ts';
 import type { Clock } from '../host/clock.ts';
 import type { Logger } from '../host/log.ts';
+import { LogGate } from '../host/log-gate.ts';
+import type { Sample } from '../host/meters.ts';
 import type { Address } from '../protocol/address.ts';
 import type { Vitals } from '../host/vitals.ts';
 import type { Limits } from '../protocol/limits.ts';
@@ -21,6 +23,7 @@ import { Audiences } from './audience.ts';
 import { Batch, type LostBatch } from './batch.ts';
 import { Eviction } from './eviction.ts';
 import { Inbound } from './inbound.ts';
+import { ShardMeters } from './meters.ts';
 import { Refusals } from './refusals.ts';
 import { Repeats } from './repeats.ts';
 import { Runner } from './runner.ts';
@@ -49,6 +52,8 @@ export class Shard {
   readonly #runner: Runner;
   readonly #activations: Activations;
   readonly #eviction: Eviction;
+  readonly #meters = new ShardMeters();
+  readonly #lines: LogGate;
   readonly #housekeeping: NodeJS.Timeout;
   /** Tenants whose files cannot be written now. */
   readonly #readOnlyTenants = new Set<string>();
@@ -60,23 +65,28 @@ export class Shard {
   constructor(parts: ShardParts) {
     this.#parts = parts;
     const { limits, clock, log, link, keeper, journal } = parts;
+    this.#lines = new LogGate(log, clock.monotonic);
     this.#audiences = new Audiences(clock.monotonic);
     this.#sessions = new Sessions(link.gateways);
-    this.#refusals = new Refusals(link);
+    this.#refusals = new Refusals(link, this.#lines);
     this.#batch = new Batch({
       journal,
       keeper,
       link,
       log,
+      meters: this.#meters,
+      monotonic: clock.monotonic,
       onLost: (lost) => this.#lost(lost),
       onAdopted: () => this.#dropWhere(() => true),
     });
     const repeats = new Repeats(keeper, clock);
-    const answers = new Answers({ batch: this.#batch, refusals: this.#refusals, clock, log });
+    const answers = new Answers({ batch: this.#batch, refusals: this.#refusals, clock, lines: this.#lines });
     const turns = new Turns(
       {
         clock,
         log,
+        lines: this.#lines,
+        meters: this.#meters,
         keeper,
         repeats,
         batch: this.#batch,
@@ -94,6 +104,7 @@ export class Shard {
       batch: this.#batch,
       refusals: this.#refusals,
       vitals: parts.vitals,
+      meters: this.#meters,
       turnMs: limits.turnMs,
       batchTurnsMax: limits.batchTurnsMax,
       batchCharsMax: limits.batchBytesMax,
@@ -110,6 +121,8 @@ export class Shard {
       batch: this.#batch,
       refusals: this.#refusals,
       runner: this.#runner,
+      meters: this.#meters,
+      lines: this.#lines,
       makeRoom: () => this.#eviction.makeRoom(),
     });
     this.#eviction = new Eviction(this.#activations, limits);
@@ -147,6 +160,18 @@ export class Shard {
     return this.#activations.size;
   }
 
+  /** For `/metrics`; `name` is the shard's number. */
+  samples(name: string): Sample[] {
+    const { journal } = this.#parts;
+    return this.#meters.samples(name, {
+      actors: this.#activations.size,
+      stateChars: this.#eviction.stateChars,
+      journalRows: journal.unsyncedRows,
+      journalBytes: journal.unsyncedBytes,
+      writable: this.#batch.writable,
+    });
+  }
+
   /** Settles when everything that was accepted has ended and was committed. Calls that come later are still served. */
   drain(): Promise<void> {
     return this.#runner.quiet();
@@ -163,6 +188,7 @@ export class Shard {
   async stop(): Promise<void> {
     clearInterval(this.#housekeeping);
     await this.drain();
+    this.#lines.close();
     this.#parts.journal.close();
     this.#parts.keeper.close();
     this.#parts.link.close();

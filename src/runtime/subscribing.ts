@@ -6,7 +6,7 @@
  */
 import { eventPosition, statePatch, stateSnapshot, type StreamPosition } from '../protocol/messages.ts';
 import type { Clock } from '../host/clock.ts';
-import type { Logger } from '../host/log.ts';
+import type { LogGate } from '../host/log-gate.ts';
 import type { Stream } from '../protocol/envelope.ts';
 import type { Keeper } from '../storage/contract.ts';
 import { type Activation, refuseDead } from './activation.ts';
@@ -28,7 +28,7 @@ export interface SubscribingParts {
   readonly refusals: Refusals;
   readonly keeper: Keeper;
   readonly clock: Clock;
-  readonly log: Logger;
+  readonly lines: LogGate;
   /** The first contact of a session with an actor. */
   readonly connect: (activation: Activation, session: Session) => Step<void>;
 }

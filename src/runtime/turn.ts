@@ -13,6 +13,7 @@ import type { AnyHandler, PendingEvent } from '../actor/definition.ts';
 import type { Address } from '../protocol/address.ts';
 import { AppError } from '../protocol/errors.ts';
 import { eventMessage, statePatch } from '../protocol/messages.ts';
+import { noTrace } from '../protocol/trace.ts';
 import type { Keeper } from '../storage/contract.ts';
 import { type Activation, refuseDead } from './activation.ts';
 import { runMiddleware, validateInput } from './admission.ts';
@@ -24,6 +25,7 @@ import { type Surroundings, TurnContext } from './context.ts';
 import { faultOf, internalError } from './faults.ts';
 import type { Outputs } from './outputs.ts';
 import type { CallItem, MailboxItem } from './mailbox.ts';
+import type { ShardMeters } from './meters.ts';
 import { keptEvent } from './missed.ts';
 import type { Refusals } from './refusals.ts';
 import type { Repeats } from './repeats.ts';
@@ -35,6 +37,7 @@ import { Subscribing } from './subscribing.ts';
 export type Step<T> = Generator<PromiseLike<unknown>, T, unknown>;
 
 export interface TurnParts extends Surroundings {
+  readonly meters: ShardMeters;
   readonly batch: Batch;
   readonly repeats: Repeats;
   /** For what was missed before an actor came into memory. */
@@ -110,7 +113,7 @@ export class Turns {
       const ctx = definition.middleware.length === 0 ? {} : yield* runMiddleware(activation, item.session, item.method);
       if (!audience.isConnected(item.session)) yield* this.#connect(activation, item.session);
       draft = openDraft(activation.state);
-      context = new TurnContext(activation, draft.root, input, ctx, item.session.info, this.#parts);
+      context = new TurnContext(activation, draft.root, input, ctx, item.session.info, this.#parts, item);
       const returned = method.handler(context);
       // Text first: a returned draft can be read only while it lives.
       const result = resultText(item.method, isThenable(returned) ? yield returned : returned, this.#parts.bounds);
@@ -142,6 +145,7 @@ export class Turns {
       const { seq, epoch, patches } = activation;
       if (activation.stored) this.#parts.batch.stage(activation).change(change.patchText, watched ? seq : 0);
       if (watched) {
+        this.#parts.meters.patches += 1;
         patches.add({ seq, text: change.patchText });
         publish(exit, audience.lanes.state, (full) =>
           full
@@ -226,7 +230,10 @@ export class Turns {
     const hook: AnyHandler | undefined = activation.definition[name];
     if (hook === undefined) return undefined;
     const draft = openDraft(activation.state);
-    const context = new TurnContext(activation, draft.root, undefined, {}, session?.info, this.#parts);
+    const context = new TurnContext(activation, draft.root, undefined, {}, session?.info, this.#parts, {
+      method: name,
+      trace: noTrace,
+    });
     try {
       const returned = hook(context);
       if (isThenable(returned)) yield returned;

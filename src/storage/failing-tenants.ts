@@ -60,6 +60,10 @@ export class FailingTenants {
     return this.#failing.size > 0;
   }
 
+  get count(): number {
+    return this.#failing.size;
+  }
+
   /** Its last write failed, and the next comes later. */
   isWaiting(tenant: string): boolean {
     const failing = this.#failing.get(tenant);

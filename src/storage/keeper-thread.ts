@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import { systemClock } from '../host/clock.ts';
 import { createLog, type Logger, type LogOptions } from '../host/log.ts';
+import { LoopDelay } from '../host/loop-delay.ts';
 import { Progress } from '../host/progress.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { SessionRecord } from './contract.ts';
@@ -46,6 +47,7 @@ export interface KeeperThreadData {
  * - `tenants` → names of all tenants with data
  * - `copy` CopyRequest and `progress`, memory of `Progress` → Copied: tenant-copies.ts
  * - `stopCopies` → those under way end with an error
+ * - `metrics` → Sample[]
  * - `exchange` ExchangeRequest → Exchanged: tenant-exchange.ts
  */
 export function keeperThread(
@@ -54,6 +56,7 @@ export function keeperThread(
 ): Record<string, (argument: unknown) => unknown> {
   const log = createLog(logOptions, 'keeper');
   const archive = openArchive(log);
+  const loopDelay = new LoopDelay('keeper');
   const core = new KeeperCore({
     dataDir,
     limits,
@@ -104,6 +107,7 @@ export function keeperThread(
     },
     stopCopies: () => core.copies.stop(),
     exchange: (argument) => core.exchange.exchange(argument as ExchangeRequest),
+    metrics: () => [...core.meters.samples(core.counts), loopDelay.sample()],
     async flush() {
       await archived();
       return core.flush();

@@ -21,6 +21,7 @@ import { FailingTenants, retryMs } from './failing-tenants.ts';
 import { FlushTimer } from './flush-timer.ts';
 import { HeldEntries } from './held-entries.ts';
 import type { Damage } from './journal-row.ts';
+import { type KeeperCounts, KeeperMeters } from './meters.ts';
 import { dataPaths } from './paths.ts';
 import { Pending } from './pending.ts';
 import { Quarantine } from './quarantine.ts';
@@ -46,10 +47,8 @@ export interface KeeperOptions {
 }
 
 export class KeeperCore {
-  readonly #limits: Limits;
-  readonly #log: Logger;
-  readonly #clock: Clock;
-  readonly #boot: string;
+  readonly meters = new KeeperMeters();
+  readonly #options: KeeperOptions;
   readonly #pending = new Pending();
   readonly #files: TenantFiles;
   readonly #quarantine: Quarantine;
@@ -60,7 +59,6 @@ export class KeeperCore {
   readonly #sweep: StaleSweep;
   readonly #writer: TenantWriter;
   readonly #reading: Reading;
-  readonly #archive: Archive | undefined;
   /** Copies of tenants' files, for backups. */
   readonly copies: TenantCopies;
   /** Puts another file in the place of a tenant's. */
@@ -69,13 +67,10 @@ export class KeeperCore {
   #failingChars = 0;
   readonly #timer: FlushTimer;
 
-  constructor({ dataDir, limits, log, clock, boot, archive }: KeeperOptions) {
-    this.#archive = archive;
+  constructor(options: KeeperOptions) {
+    const { dataDir, limits, log, clock, boot, archive } = options;
+    this.#options = options;
     archive?.onStored(() => this.#advance());
-    this.#limits = limits;
-    this.#log = log;
-    this.#clock = clock;
-    this.#boot = boot;
     this.#sessions = new TenantSessions({ boot, limits, clock, log });
     this.#files = new TenantFiles({
       dataDir,
@@ -102,6 +97,7 @@ export class KeeperCore {
       quarantine: this.#quarantine,
       failing: this.#failing,
       sessions: this.#sessions,
+      meters: this.meters,
     };
     this.#sweep = new StaleSweep({ ...parts, dataDir, log, listeners: this.#shards });
     this.#writer = new TenantWriter({
@@ -139,16 +135,16 @@ export class KeeperCore {
 
   /** Takes over a committed row; one that came before is ignored. `damage`: actors whose entries in it failed their check. */
   committed(shard: number, row: JournalRow, damage: readonly Damage[] = []): void {
-    if (row.journalSeq > this.#pending.received(shard)) this.#archive?.add(shard, row);
+    if (row.journalSeq > this.#pending.received(shard)) this.#options.archive?.add(shard, row);
     this.#pending.add(shard, row, damage);
     for (const { address } of damage) this.#tellQuarantined(address, 'its entries in the journal failed their check');
     // A quarter of one journal: well before the journals' own bound refuses calls.
-    this.#timer.start(this.#pending.chars - this.#failingChars > this.#limits.journalBytesMax / 4);
+    this.#timer.start(this.#pending.chars - this.#failingChars > this.#options.limits.journalBytesMax / 4);
   }
 
   /** @throws AppError QUARANTINED, or READ_ONLY while the tenant's file cannot be read */
   load(address: Address): LoadedActor {
-    return this.#reading.read(address, (sources) => loadedActor(address, sources, this.#boot));
+    return this.#reading.read(address, (sources) => loadedActor(address, sources, this.#options.boot));
   }
 
   /** @throws as load */
@@ -164,10 +160,10 @@ export class KeeperCore {
   /** @throws as load */
   history(address: Address, stream: Stream, since: number): readonly HistoryItem[] | undefined {
     const found = this.#reading.read(address, (sources) =>
-      storedHistory(address, sources, stream, since, this.#limits),
+      storedHistory(address, sources, stream, since, this.#options.limits),
     );
     if (found.damagedChunks > 0)
-      this.#log.warn(
+      this.#options.log.warn(
         { ...address, stream, chunks: found.damagedChunks },
         'kept history fails its check; who comes back gets a snapshot instead, or hears of a gap',
       );
@@ -205,17 +201,21 @@ export class KeeperCore {
    * @returns whether nothing is pending any more; what could not be written stays and is tried again
    */
   flush(msMax = Infinity): boolean {
-    const endMs = this.#clock.monotonic() + msMax;
+    const endMs = this.#options.clock.monotonic() + msMax;
     for (const tenant of this.#unwritten) {
-      if (this.#clock.monotonic() >= endMs) break;
+      if (this.#options.clock.monotonic() >= endMs) break;
       this.#writer.write(tenant);
     }
     this.#advance();
     return this.#pending.tenants.size === 0;
   }
 
-  get pendingActors(): number {
-    return this.#pending.actorCount;
+  get counts(): KeeperCounts {
+    return {
+      pendingActors: this.#pending.actorCount,
+      filesOpen: this.#files.openCount,
+      readOnly: this.#failing.count,
+    };
   }
 
   /** The last row of a shard that was taken over, and the last up to which everything is in its file. */
@@ -234,7 +234,7 @@ export class KeeperCore {
     try {
       this.#quarantine.closeTenant(tenant, reason);
     } catch (error) {
-      this.#log.error(
+      this.#options.log.error(
         { tenant, err: error },
         'the quarantine of a tenant could not be written down yet, it holds in memory',
       );
@@ -265,7 +265,7 @@ export class KeeperCore {
   }
 
   get #outcomesSinceMs(): number {
-    return this.#clock.now() - this.#limits.outcomeMs;
+    return this.#options.clock.now() - this.#options.limits.outcomeMs;
   }
 
   /** Tenants of which something waits to be written. */
@@ -278,21 +278,20 @@ export class KeeperCore {
     this.#failingChars = this.#failing.any ? this.#failing.chars : 0;
     this.#pending.advance(
       (shard, journalSeq) => this.#shards.synced(shard, journalSeq),
-      (shard) => this.#archive?.storedTo(shard) ?? Infinity,
+      (shard) => this.#options.archive?.storedTo(shard) ?? Infinity,
     );
   }
 
   /** Everything that is here goes where it belongs. @returns whether no journal is needed for it any more */
   async #catchUp(): Promise<boolean> {
-    await this.#archive?.flush();
+    await this.#options.archive?.flush();
     return this.flush() && this.#pending.isSynced;
   }
 
   #tellQuarantined(address: Address, reason: string): void {
-    this.#log.error(
-      { ...address, reason },
-      address.type === '' ? 'a tenant was quarantined' : 'an actor was quarantined',
-    );
+    const what = address.type === '' ? 'a tenant was quarantined' : 'an actor was quarantined';
+    this.#options.log.error({ ...address, reason }, what);
+    this.meters.quarantined += 1;
     this.#shards.quarantined(address);
   }
 }

@@ -63,7 +63,7 @@ export function recover(
   let rows = 0;
   for (const shard of numbers) rows += feed(dataDir, core, shard, log, half);
   progress(rows, rowsTotal);
-  const actors = core.pendingActors;
+  const actors = core.counts.pendingActors;
   const clean = core.flush(flushMsMax);
   for (const shard of numbers) empty(dataDir, core, shard, shard < shards);
   for (const shard of numbers) if (shard >= shards) emptyLater(dataDir, core, shard, log);

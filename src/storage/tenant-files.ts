@@ -52,6 +52,10 @@ export class TenantFiles {
     this.#pinned.delete(tenant);
   }
 
+  get openCount(): number {
+    return this.#open.size;
+  }
+
   isOpen(tenant: string): boolean {
     return this.#open.has(tenant);
   }

@@ -9,6 +9,7 @@ import type { Clock } from '../host/clock.ts';
 import type { Address } from '../protocol/address.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { FailingTenants } from './failing-tenants.ts';
+import type { KeeperMeters } from './meters.ts';
 import type { Pending, PendingTenant } from './pending.ts';
 import type { Quarantine } from './quarantine.ts';
 import { isDamage, isFull } from './sqlite.ts';
@@ -25,6 +26,7 @@ export interface TenantWriterParts {
   readonly quarantine: Quarantine;
   readonly failing: FailingTenants;
   readonly sessions: TenantSessions;
+  readonly meters: KeeperMeters;
   readonly closeActor: (address: Address, reason: string) => void;
   readonly closeTenant: (tenant: string, reason: string) => void;
 }
@@ -68,7 +70,7 @@ export class TenantWriter {
   }
 
   #writeFile(batch: PendingTenant): void {
-    const { limits, clock, pending, quarantine, closeActor } = this.#parts;
+    const { limits, clock, pending, quarantine, closeActor, meters } = this.#parts;
     const { tenant } = batch;
     const file = this.#open(tenant);
     const { write, held, newlyClosed } = prepareWrite(batch, file, clock.now(), limits);
@@ -76,7 +78,9 @@ export class TenantWriter {
     // Held entries first: once the file closes an actor off, nothing else has them.
     quarantine.hold(tenant, held);
     pending.dropHeld(batch, ({ type, id }) => file.closed.reason(type, id) !== undefined);
+    const beganMs = clock.monotonic();
     file.write(write);
+    meters.wrote(clock.monotonic() - beganMs);
   }
 
   #open(tenant: string): TenantFile {

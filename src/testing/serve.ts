@@ -173,6 +173,7 @@ const auth: AuthConfig = {
   algorithms: ['HS256'],
   tenantClaim: 'tenant',
   queryToken: true,
+  revokedFile: undefined,
 };
 
 /** Keys are read in the background; a secret needs no file and no network. */

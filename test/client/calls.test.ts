@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { connected, refusal, rig } from './rig.ts';
+import { connected, inSession, refusal, rig } from './rig.ts';
 
 describe('a call', () => {
   it('travels as an rpc frame and resolves with its result', async () => {
@@ -69,6 +69,21 @@ describe('a call', () => {
     expect(call).toMatchObject({ deadlineMs: 700, key: 'k1' });
     peer.answer(call);
     await answer;
+  });
+
+  it('takes the trace context of its caller along, to servers that know the additions', async () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    for (const [open, sent] of [
+      [inSession, traceparent],
+      [connected, undefined],
+    ] as const) {
+      await using test = await open();
+      const answer = test.client.counter('c1').increment(undefined, { traceparent });
+      const call = await test.peer.frame();
+      expect(call['traceparent']).toBe(sent);
+      test.peer.answer(call);
+      await answer;
+    }
   });
 
   it('ends as rejected when it timed out before it left', async () => {

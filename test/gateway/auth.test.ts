@@ -1,11 +1,18 @@
+import { createHmac } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { connect, doors, nothing, startRig, stopRigs, until, upgrade } from './rig.ts';
-import { claims, encode, rsa, signed, token, without } from './tokens.ts';
+import { claims, encode, rsa, secret, signed, token, without } from './tokens.ts';
 
 afterEach(stopRigs);
 
 const nowS = Math.floor(Date.now() / 1000);
 const [head, body, signature] = token().split('.') as [string, string, string];
+
+/** Well signed, but the bytes of the payload are not what they are read as. */
+function inUtf16(): string {
+  const text = `${head}.${Buffer.from(JSON.stringify(claims()), 'utf16le').toString('base64url')}`;
+  return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`;
+}
 
 const attacks: [what: string, given: string][] = [
   ...['none', 'None', 'nOnE', 'NONE'].map((alg): [string, string] => [
@@ -30,6 +37,7 @@ const attacks: [what: string, given: string][] = [
   ['exp null', token(claims({ exp: null }))],
   ['nbf in the future', token(claims({ nbf: nowS + 600 }))],
   ['a life of more than a day', token(claims({ exp: nowS + 90_000 }))],
+  ['a life of more than a day, without iat', token({ ...without('iat'), exp: nowS + 90_000 })],
   ['iat in the future', token(claims({ iat: nowS + 500 }))],
   ['iat as text', token(claims({ iat: 'now' }))],
   ['missing iss', token(without('iss'))],
@@ -40,6 +48,9 @@ const attacks: [what: string, given: string][] = [
   ['missing sub', token(without('sub'))],
   ['empty sub', token(claims({ sub: '' }))],
   ['sub as number', token(claims({ sub: 5 }))],
+  ['sub that was no UTF-8', token(claims({ sub: 'user-\ufffd' }))],
+  ['jti as number', token(claims({ jti: 5 }))],
+  ['payload in UTF-16', inUtf16()],
   ['missing tenant', token(without('tenant'))],
   ...['', '../x', 'Acme', 'a/b', 'a.b', '-a', 'é', 'a'.repeat(64)].map((tenant): [string, string] => [
     `tenant ${JSON.stringify(tenant)}`,

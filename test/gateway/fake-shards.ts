@@ -97,7 +97,7 @@ export class FakeShards implements GatewayLink {
 
   #call(shard: number, envelope: InboundCall, out: OutboundFrame): void {
     const [, , call, type, , method] = envelope;
-    const input = envelope[9];
+    const input = envelope[11] === true ? undefined : envelope[9];
     const fail = (code: string, message: string, retryAfterMs?: number) =>
       out.add(
         'E',

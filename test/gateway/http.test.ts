@@ -11,11 +11,12 @@ describe('a call over HTTP', () => {
     const rig = await startRig();
     const answer = await post(rig, '/v1/actors/counter/room%2F1%20%C3%A9/echo', '{"amount":2}', {
       'idempotency-key': 'k1',
+      'x-request-id': 'r-1',
     });
     expect(answer.status).toBe(200);
     expect(answer.headers.get('content-type')).toBe('application/json');
     expect(await answer.json()).toEqual({ result: { amount: 2 } });
-    expect(rig.shards.calls[0]).toEqual([2, 1, 1, 'counter', 'room/1 é', 'echo', 'k1', -1, 0, { amount: 2 }]);
+    expect(rig.shards.calls[0]).toEqual([2, 1, 1, 'counter', 'room/1 é', 'echo', 'k1', -1, 0, { amount: 2 }, '|r-1']);
     expect(rig.shards.seen[0]!.envelope).toMatchObject([
       inboundOp.open,
       1,
@@ -26,7 +27,7 @@ describe('a call over HTTP', () => {
   it('without a body has no input and may have no result; memory says that it is not durable', async () => {
     const rig = await startRig();
     expect(await (await post(rig, '/v1/actors/counter/c1/echo')).text()).toBe('{}');
-    expect(rig.shards.calls[0]).toHaveLength(9);
+    expect(rig.shards.calls[0]!.slice(9)).toEqual([null, expect.stringMatching(/^\|/), true]);
     expect(await (await post(rig, '/v1/actors/counter/c1/memory')).json()).toEqual({ result: 1, durable: false });
   });
 

@@ -7,6 +7,7 @@ import { WebSocket } from 'ws';
 import { type Gateway, type GatewayCounts, type GatewayOptions, startGateway } from '../../src/gateway/gateway.ts';
 import { type Clock, systemClock } from '../../src/host/clock.ts';
 import type { AuthConfig } from '../../src/host/config.ts';
+import type { LogLevel } from '../../src/host/log.ts';
 import { Phase } from '../../src/host/phase.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
 import { FakeShards } from './fake-shards.ts';
@@ -21,6 +22,7 @@ export const auth: AuthConfig = {
   algorithms: [],
   tenantClaim: 'tenant',
   queryToken: false,
+  revokedFile: undefined,
 };
 
 /** What a gateway counts when nobody is there. */
@@ -32,6 +34,8 @@ export interface RigOptions {
   readonly limits?: Partial<Limits>;
   readonly allowedOrigins?: readonly string[];
   readonly shards?: number;
+  /** `info` by default. */
+  readonly logLevel?: LogLevel;
   readonly gateway?: Partial<GatewayOptions>;
 }
 
@@ -76,7 +80,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     },
     link: shards,
     phase,
-    log: pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) }),
+    log: pino({ level: options.logLevel ?? 'info' }, { write: (line: string) => void lines.push(line) }),
     clock,
     ...options.gateway,
   });

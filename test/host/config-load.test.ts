@@ -12,6 +12,7 @@ describe('where a value comes from', () => {
       dev: false,
       host: '127.0.0.1',
       port: 8080,
+      adminHost: '127.0.0.1',
       adminPort: undefined,
       dataDir: './data',
       backup: { dir: './data/backups', intervalMs: undefined, keep: { hourly: 24, daily: 7, weekly: 4 } },
@@ -29,6 +30,7 @@ describe('where a value comes from', () => {
         algorithms: ['HS256'],
         tenantClaim: 'tenant',
         queryToken: false,
+        revokedFile: undefined,
       },
       natsUrl: undefined,
       limits: defaultLimits,
@@ -54,6 +56,7 @@ describe('where a value comes from', () => {
 
   test('every setting is read from its fixed variable and from the flag of the same words', () => {
     const keys = file('keys.json', '{"keys":[]}');
+    const revoked = file('revoked.json', '{"jti":[]}');
     const values: Record<string, [text: string, at: (loaded: LoadedConfig) => unknown, value: unknown]> = {
       HOST: ['::1', (l) => l.config.host, '::1'],
       PORT: ['0', (l) => l.config.port, 0],
@@ -62,6 +65,7 @@ describe('where a value comes from', () => {
       BACKUP_INTERVAL: ['15m', (l) => l.config.backup.intervalMs, 900_000],
       BACKUP_KEEP: ['2d', (l) => l.config.backup.keep, { hourly: 0, daily: 2, weekly: 0 }],
       ADMIN_PORT: ['9090', (l) => l.config.adminPort, 9090],
+      ADMIN_HOST: ['10.0.0.1', (l) => l.config.adminHost, '10.0.0.1'],
       SHARDS: ['3', (l) => l.config.shards, 3],
       GATEWAYS: ['2', (l) => l.config.gateways, 2],
       SHUTDOWN_TIMEOUT_MS: ['2500', (l) => l.config.shutdownTimeoutMs, 2500],
@@ -80,6 +84,7 @@ describe('where a value comes from', () => {
       AUTH_ALGORITHMS: ['HS256,HS384', (l) => l.config.auth.algorithms, ['HS256', 'HS384']],
       AUTH_TENANT_CLAIM: ['org', (l) => l.config.auth.tenantClaim, 'org'],
       AUTH_QUERY_TOKEN: ['true', (l) => l.config.auth.queryToken, true],
+      AUTH_REVOKED_FILE: [revoked, (l) => l.config.auth.revokedFile, revoked],
       NATS_URL: ['nats://127.0.0.1:4222', (l) => l.config.natsUrl, 'nats://127.0.0.1:4222'],
       LIMITS: ['turnMs=5000', (l) => l.config.limits.turnMs, 5000],
     };

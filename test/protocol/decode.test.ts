@@ -19,6 +19,7 @@ describe('decodeFrame', () => {
       key: 'k',
       ack: -1,
       deadlineMs: 11,
+      traceparent: '',
     });
     expect(decode(rpc)).toMatchObject({ kind: 'rpc', input: undefined, key: '', ack: -1, deadlineMs: 0 });
     expect(decode({ ...rpc, deadlineMs: 1e300 })).toMatchObject({ deadlineMs: 2 ** 31 - 1 });

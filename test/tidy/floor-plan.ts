@@ -55,6 +55,7 @@ export const lodgings: Readonly<Record<string, Lodging>> = {
   immer: { places: ['src/runtime/state-engine.ts'] },
   pino: { places: ['src/host/log.ts'] },
   piscina: { places: ['src/backup/verify-pool.ts'] },
+  'prom-client': { places: ['src/cli/metrics.ts'] },
   'pino-pretty': { places: ['src/host/log.ts'] },
 };
 
