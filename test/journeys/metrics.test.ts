@@ -28,7 +28,7 @@ test('a scraper sees calls, turns, commits, refusals, sockets and storage, and n
   const server = await stage.serve({ app: 'examples/counter.ts', args: ['--admin-port', adminPort, '--shards', '2'] });
   const before = await scrape(adminPort);
   const client = await stage.connect(server, { v1: true });
-  client.subscribe('counter', 'secret-room');
+  await client.subscribe('counter', 'secret-room');
   for (let calls = 0; calls < 20; calls += 1) await client.rpc('counter', 'secret-room', 'add', { amount: 1 });
   await client.call({ actor: 'nobody', actorId: 'x', method: 'add' });
   await client.call({ actor: 'counter', actorId: 'x', method: 'nope' });
