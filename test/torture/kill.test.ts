@@ -13,9 +13,9 @@ function dataDir(): string {
   return stage.dataDir();
 }
 
-test('fourteen kills under load lose no acknowledged call and double none', { timeout: 240_000 }, async () => {
-  const report = await runKillRounds({ seed, rounds: 14, dataDir: dataDir() });
-  expect(verdict(report)).toEqual(clean(14));
+test('twenty kills under load lose no acknowledged call and double none', { timeout: 240_000 }, async () => {
+  const report = await runKillRounds({ seed, rounds: 20, dataDir: dataDir() });
+  expect(verdict(report)).toEqual(clean(20));
   // A kill of an idle server would prove nothing.
   expect(report.acknowledged).toBeGreaterThan(1000);
   expect(report.unknown).toBeGreaterThan(20);
