@@ -4,8 +4,8 @@
  * A token that expired or was revoked ends it with 4401. A client that sends, but nothing whole, is cut off: each byte puts
  * uWebSockets' idle timer back, and the bytes of a frame that is not whole are seen by nobody else, so a frame that comes a
  * byte at a time would hold its socket for ever. What counts here is whole messages, pings and pongs. A client that is merely
- * silent is asked by uWebSockets before its idle time is over and answers; one that was silent for all of it is asked once
- * more, in case that its timer was put back by what it reads, and cut after twice the time.
+ * silent is asked after half of its idle time and answers; one that was silent for all of it is asked once more, and cut after
+ * twice the time. Without a byte from it, uWebSockets closes it when its idle time is over.
  */
 import type { Limits } from '../protocol/limits.ts';
 import { closeCodes } from '../protocol/messages.ts';
@@ -27,7 +27,7 @@ export function reviewConnections(connections: Iterable<Connection>, standing: S
     else if (revocations?.has(principal)) connection.end(closeCodes.unauthorized, 'token revoked');
     else {
       const silentS = connection.countSilence();
-      if (silentS === socketIdleS) connection.ping();
+      if (silentS === Math.ceil(socketIdleS / 2) || silentS === socketIdleS) connection.ping();
       else if (silentS >= socketIdleS * 2) connection.cut();
     }
   }
