@@ -5,7 +5,7 @@ import { fail, ok, warn, type Finding } from './doctor-finding.ts';
 import { readableBytes, readableTime } from './readable.ts';
 
 const mebibyte = 1024 * 1024;
-/** What is left of the 15 s that compose.yaml and deploy/kubernetes give, after 3 s for balancers to look away. */
+/** What is left of the 15 s that docker-compose.yml and deploy/kubernetes give, after 3 s for balancers to look away. */
 const stopMsMax = 12_000;
 const stopMsMin = 2000;
 /** Main, gateways, the keeper and what SQLite and sockets hold outside of any heap. */

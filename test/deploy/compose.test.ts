@@ -1,4 +1,4 @@
-/** compose.yaml, point by point. What it says about nginx is held against nginx.conf. */
+/** docker-compose.yml, point by point. What it says about nginx is held against nginx.conf. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { configOf, stagesOf } from './dockerfile.ts';
 import { bytesOf, secondsOf } from './quantities.ts';
 import { at, readYaml } from './yaml-reading.ts';
 
-const [compose] = readYaml(readFileSync(join(root, 'compose.yaml'), 'utf8'));
+const [compose] = readYaml(readFileSync(join(root, 'docker-compose.yml'), 'utf8'));
 const nginxConf = readFileSync(join(root, 'nginx.conf'), 'utf8').replace(/#.*$/gm, '');
 const image = configOf(stagesOf(readFileSync(join(root, 'Dockerfile'), 'utf8')).at(-1)!);
 const fermata = at(compose!, 'services', 'fermata');

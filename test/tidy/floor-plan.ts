@@ -104,7 +104,7 @@ export const topLevel = [
   'LICENSE',
   'NOTICE',
   'Dockerfile',
-  'compose.yaml',
+  'docker-compose.yml',
   'deploy',
   'nginx.conf',
 ];
