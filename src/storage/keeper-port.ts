@@ -49,8 +49,10 @@ export function serveKeeper(core: KeeperCore, port: MessagePort, shard: number, 
     quarantined: (address) => outbox.add(['quarantined', address]),
     readOnly: (tenant, readOnly) => outbox.add(['readOnly', tenant, readOnly]),
     stale: (address) => outbox.add(['stale', address]),
-    fence: (forget) => fences.open((id) => outbox.add(['fence', id, forget])),
+    fence: (forget, overtakes) => fences.open(overtakes, (id) => outbox.add(['fence', id, forget])),
   });
+  /** What a cut leaves out: its first row, and all that came behind it. */
+  let late: ToKeeper[] | undefined;
   const receive = (message: ToKeeper): void => {
     if (message[0] === 'committed') return core.committed(shard, rowOf(message[1], message[2], message[3]));
     if (message[0] === 'fenced') return fences.settle(message[1], message[2]);
@@ -59,8 +61,20 @@ export function serveKeeper(core: KeeperCore, port: MessagePort, shard: number, 
     if (thawed === undefined) return outbox.add(answer(core, message, log));
     void thawed.then(() => outbox.add(answer(core, message, log)));
   };
+  const take = (message: ToKeeper): void => {
+    if (message[0] === 'fenced' && fences.overtakes(message[1])) return receive(message);
+    if (late !== undefined) return void late.push(message);
+    const over = message[0] === 'committed' ? core.cut.leavesOut(message[3]) : undefined;
+    if (over === undefined) return receive(message);
+    late = [message];
+    void over.then(() => {
+      const messages = late!;
+      late = undefined;
+      for (const each of messages) take(each);
+    });
+  };
   port.on('message', (messages: ToKeeper[]) => {
-    for (const message of messages) receive(message);
+    for (const message of messages) take(message);
   });
   port.on('close', () => {
     detach();
@@ -227,17 +241,28 @@ class Outbox<T> {
   }
 }
 
+interface Fence {
+  /** It is passed also by a shard whose later rows have to wait. */
+  readonly overtakes: boolean;
+  readonly resolve: (forgotten: number) => void;
+  readonly reject: (error: AppError) => void;
+}
+
 /** Fences that a shard has not passed yet. */
 class Fences {
-  readonly #open = new Map<number, { resolve: (forgotten: number) => void; reject: (error: AppError) => void }>();
+  readonly #open = new Map<number, Fence>();
   #nextId = 1;
 
-  open(send: (id: number) => void): Promise<number> {
+  open(overtakes: boolean, send: (id: number) => void): Promise<number> {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      this.#open.set(id, { resolve, reject });
+      this.#open.set(id, { overtakes, resolve, reject });
       send(id);
     });
+  }
+
+  overtakes(id: number): boolean {
+    return this.#open.get(id)?.overtakes === true;
   }
 
   settle(id: number, forgotten: number): void {

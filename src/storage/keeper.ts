@@ -17,6 +17,7 @@ import type { Stream } from '../protocol/envelope.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { Archive } from './archive.ts';
 import type { HistoryItem, JournalRow, LoadedActor, NumberedCalls, SessionRecord, StoredOutcome } from './contract.ts';
+import { Cut } from './cut.ts';
 import { FailingTenants, retryMs } from './failing-tenants.ts';
 import { FlushTimer } from './flush-timer.ts';
 import { HeldEntries } from './held-entries.ts';
@@ -59,6 +60,8 @@ export class KeeperCore {
   readonly #sweep: StaleSweep;
   readonly #writer: TenantWriter;
   readonly #reading: Reading;
+  /** Ports let what is later wait. */
+  readonly cut = new Cut();
   /** Copies of tenants' files, for backups. */
   readonly copies: TenantCopies;
   /** Puts another file in the place of a tenant's. */
@@ -115,7 +118,7 @@ export class KeeperCore {
       closeTenant: (tenant, reason) => this.quarantineTenant(tenant, reason),
     });
     const data = { ...parts, dataDir, log, archive, listeners: this.#shards, catchUp: () => this.#catchUp() };
-    this.copies = new TenantCopies({ ...data, write: (tenant) => this.#writer.write(tenant) });
+    this.copies = new TenantCopies({ ...data, cut: this.cut, write: (tenant) => this.#writer.write(tenant) });
     this.exchange = new TenantExchange(data);
     this.#timer = new FlushTimer(limits.keeperDelayMs, retryMs, clock, {
       due: () => this.#unwritten.filter((tenant) => !this.#failing.isWaiting(tenant)),

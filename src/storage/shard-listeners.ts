@@ -10,8 +10,8 @@ export interface ShardListener {
   readOnly(tenant: string, readOnly: boolean): void;
   /** A former process left visitors on the actor's list. */
   stale(address: Address): void;
-  /** Keeper.onFence. Settles when everything that the shard had committed by then is here. */
-  fence(forget: boolean): Promise<number>;
+  /** Keeper.onFence. Settles when everything that the shard had committed by then is here, or is left out by a cut. */
+  fence(forget: boolean, overtakes: boolean): Promise<number>;
 }
 
 /** A shard that runs its own code for so long is taken for stuck. */
@@ -42,16 +42,16 @@ export class ShardListeners {
 
   /**
    * Settles when every shard has handed over what it had committed, with the last row that each deleted on disk.
-   * @throws OperationError when one of `shards` is away, or does not answer
+   * @param overtakes also those that a cut lets wait @throws OperationError when one of `shards` is away, or does not answer
    */
-  async fence(shards: number, forget: boolean): Promise<readonly number[]> {
+  async fence(shards: number, forget: boolean, overtakes = false, msMax = fenceMsMax): Promise<readonly number[]> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(away()), fenceMsMax);
+      timer = setTimeout(() => reject(away()), msMax);
     });
     const asked = Array.from({ length: shards }, (_, shard) => {
       const listener = this.#listeners.get(shard);
-      return listener?.fence === undefined ? Promise.reject(away()) : listener.fence(forget);
+      return listener?.fence === undefined ? Promise.reject(away()) : listener.fence(forget, overtakes);
     });
     try {
       return await Promise.race([Promise.all(asked), late]);

@@ -3,13 +3,15 @@
  * a few at a time, and what is written meanwhile goes into the copy as well.
  *
  * Invariants: the copy holds everything that was acknowledged before it began, because every shard is asked first for what
- * it has committed · it is a plain file without WAL, fsynced · the file stays open until the copy is done.
+ * it has committed · it ends with a cut: whatever its content rests on is in it too (cut.ts) · it is a plain file without WAL, fsynced · the file stays open until the copy is done.
  */
 import Database from 'better-sqlite3';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { closeSync, fsyncSync, openSync, rmSync, statSync } from 'node:fs';
 import type { Clock } from '../host/clock.ts';
 import { OperationError } from './operation-error.ts';
 import type { Archive } from './archive.ts';
+import type { BegunCut, Cut } from './cut.ts';
 import type { Pending } from './pending.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { ShardListeners } from './shard-listeners.ts';
@@ -22,6 +24,7 @@ export interface TenantCopiesParts {
   readonly quarantine: Quarantine;
   readonly listeners: ShardListeners;
   readonly archive: Archive | undefined;
+  readonly cut: Cut;
   readonly write: (tenant: string) => void;
 }
 
@@ -53,6 +56,12 @@ export type Copied =
 
 /** About 1 MiB, which takes a few milliseconds. */
 const pagesAtOnce = 256;
+/** More than there can be. */
+const allPages = 0x7fff_ffff;
+/** A cut makes every port wait, so a shard that runs its own code for longer is not waited for: it is tried again later. */
+const cutMsMax = 100;
+const cutPauseMs = 100;
+const cutTriesMax = 50;
 
 export class TenantCopies {
   readonly #parts: TenantCopiesParts;
@@ -86,6 +95,9 @@ export class TenantCopies {
     if (file.writes === unless) return { kind: 'unchanged' };
     files.pin(tenant);
     let logFrom: number | undefined;
+    let cutting: Promise<void> | undefined;
+    let cut: BegunCut | undefined;
+    let failure: unknown;
     try {
       if (request.beginSegment) logFrom = await archive?.begin(tenant);
       pauses.begin();
@@ -95,18 +107,47 @@ export class TenantCopies {
         pauses.end();
         if (this.#stopped) throw new OperationError('the server stops; the copy was given up');
         progress(pages, total);
+        if (failure !== undefined) throw failure;
         pauses.begin();
-        return pagesAtOnce;
+        if (total - pages > pagesAtOnce) return pagesAtOnce;
+        cutting ??= this.#cutOff(tenant, shards).then(
+          (begun) => {
+            cut = begun;
+          },
+          (error: unknown) => {
+            failure = error;
+          },
+        );
+        return cut === undefined ? 0 : allPages;
       });
     } catch (error) {
       rmSync(to, { force: true });
       throw error;
     } finally {
+      await cutting;
+      cut?.end();
       files.unpin(tenant);
     }
-    const finishedMs = clock.now();
+    const finishedMs = cut!.atMs;
     makePlain(to);
     return { kind: 'copied', beganMs, finishedMs, bytes: statSync(to).size, logFrom, longestPauseMs: pauses.longestMs };
+  }
+
+  /** Settles when the file holds what was committed by now, and nothing later until the cut ends. @throws OperationError */
+  async #cutOff(tenant: string, shards: number): Promise<BegunCut> {
+    const { cut, clock, listeners } = this.#parts;
+    for (let tries = 1; ; tries += 1) {
+      const begun = await cut.begin(clock.now);
+      try {
+        await listeners.fence(shards, false, true, cutMsMax);
+        this.#catchUp(tenant);
+        return begun;
+      } catch (error) {
+        begun.end();
+        if (tries === cutTriesMax || this.#stopped) throw error;
+      }
+      await sleep(cutPauseMs);
+    }
   }
 
   /** @throws OperationError when it cannot be written */

@@ -2,12 +2,14 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import Database from 'better-sqlite3';
 import type { Logger } from '../../src/host/log.ts';
 import { Thread } from '../../src/host/thread.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
 import type { Keeper } from '../../src/storage/contract.ts';
 import type { KeeperCore } from '../../src/storage/keeper.ts';
 import { listSessions } from '../../src/storage/inspect.ts';
+import { encodeEntries } from '../../src/storage/entry.ts';
 import { keeperPort, serveKeeper } from '../../src/storage/keeper-port.ts';
 import type { Recovered } from '../../src/storage/recovery.ts';
 import {
@@ -49,6 +51,68 @@ describe('the keeper behind a port', () => {
     expect(await keeper.history(c1, 'event', 0)).toEqual(trail.events);
     expect(await keeper.history(c1, 'event', 5)).toBeUndefined();
     expect(await keeper.history(c1, 'state', 0)).toEqual([]);
+  });
+
+  it('ends a copy with what was committed by one moment, whichever shard it comes from and when', async () => {
+    const { core, keeper: a } = joined();
+    const { port1, port2 } = new MessageChannel();
+    onTestFinished(serveKeeper(core, port1, 1, silentLog));
+    const b = keeperPort(port2);
+    const c2 = address('c2');
+    const longAgo = Date.now() - 60_000;
+    const later = Date.now() + 60_000;
+    const give = (keeper: Keeper, journalSeq: number, atMs: number, of: typeof c1): void =>
+      keeper.committed({ journalSeq, atMs, body: encodeEntries([stateEntry(of, journalSeq, journalSeq)]) });
+    give(a, 1, longAgo, c1);
+    give(b, 1, longAgo, c2);
+    const fences = { a: 0, b: 0 };
+    a.onFence(() => {
+      // The second one is that of the cut: a row of before is still on its way, and one is committed meanwhile.
+      if ((fences.a += 1) === 2) {
+        give(a, 2, longAgo, c1);
+        give(a, 3, later, c1);
+      }
+      return 0;
+    });
+    b.onFence(() => {
+      if ((fences.b += 1) === 2) give(b, 2, later, c2);
+      return 0;
+    });
+    const to = join(temporaryDirectory(), 'copy.db');
+    const copied = await core.copies.copy({ tenant: 'acme', to, shards: 2, beginSegment: false }, () => undefined);
+    expect(copied).toMatchObject({ kind: 'copied' });
+    const rows = new Database(to).prepare('SELECT id, seq FROM actors ORDER BY id').all();
+    expect(rows).toEqual([
+      { id: 'c1', seq: 2 },
+      { id: 'c2', seq: 1 },
+    ]);
+    // What had to wait has come.
+    expect(await a.load(c1)).toMatchObject({ seq: 3 });
+    expect(await b.load(c2)).toMatchObject({ seq: 2 });
+  });
+
+  it('waits for a shard that is busy, and lets the others go on meanwhile', async () => {
+    const { core, keeper: a } = joined();
+    a.committed({ journalSeq: 1, atMs: 1, body: encodeEntries([stateEntry(c1, 1, 1)]) });
+    const { port1, port2 } = new MessageChannel();
+    onTestFinished(serveKeeper(core, port1, 1, silentLog));
+    onTestFinished(() => port2.close());
+    let fences = 0;
+    a.onFence(() => 0);
+    // It passes the first fence, and the next only a while later.
+    port2.on('message', (messages: unknown[][]) => {
+      for (const [op, id] of messages) {
+        if (op !== 'fence') continue;
+        fences += 1;
+        setTimeout(() => port2.postMessage([['fenced', id, 0]]), fences === 2 ? 400 : 0);
+      }
+    });
+    const to = join(temporaryDirectory(), 'copy.db');
+    const copying = core.copies.copy({ tenant: 'acme', to, shards: 2, beginSegment: false }, () => undefined);
+    await expect.poll(() => fences).toBeGreaterThanOrEqual(2);
+    expect(await a.load(c1)).toMatchObject({ seq: 1 });
+    expect(await copying).toMatchObject({ kind: 'copied' });
+    expect(fences).toBeGreaterThan(2);
   });
 
   it('tells which actors a former process left with visitors', async () => {
