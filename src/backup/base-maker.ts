@@ -129,9 +129,17 @@ export class BaseMaker {
     if (before === undefined) return false;
     const manifest = await this.#manifest(before);
     if (manifest?.logFrom === undefined || logFrom === undefined) return true;
-    for await (const step of walkLog(target, tenant, manifest.logFrom, Date.parse(manifest.began))) {
-      if (step.kind === 'break') return true;
-      if (step.read.number >= logFrom) return false;
+    try {
+      for await (const step of walkLog(target, tenant, manifest.logFrom, Date.parse(manifest.began))) {
+        if (step.kind === 'break') return true;
+        if (step.read.number >= logFrom) return false;
+      }
+    } catch (error) {
+      // An old segment on a bad spot of the disk is no reason to go without new bases.
+      this.#parts.log.warn(
+        { tenant, err: error },
+        'the log since the last base cannot be read; the new one is kept longer',
+      );
     }
     return true;
   }

@@ -59,7 +59,13 @@ function answer(response: ServerResponse, status: number, body: object): void {
 }
 
 async function answerMetrics(response: ServerResponse, metrics: Metrics): Promise<void> {
-  const text = await metrics.text();
-  response.writeHead(200, { 'content-type': metrics.contentType, 'cache-control': 'no-store' });
-  response.end(text);
+  try {
+    const text = await metrics.text();
+    response.writeHead(200, { 'content-type': metrics.contentType, 'cache-control': 'no-store' });
+    response.end(text);
+  } catch (error) {
+    // Whoever looks at a server must not be able to end it.
+    const message = `The metrics cannot be gathered: ${error instanceof Error ? error.message : String(error)}`;
+    answer(response, 500, { error: { code: 'INTERNAL', message } });
+  }
 }

@@ -2,16 +2,18 @@
  * Is there a good backup of every tenant, young enough? Reads the manifests of the newest bases: a base has one only when it
  * was verified. Whether it is still sound is what `fermata verify` tells, which reads all of it.
  *
- * A tenant that nobody changes gets no new base, so that an old one may be all it needs. When a tenant changed is known by
- * the time of its file only, which also moves when a server tidies it up; so an old base is told, and never taken for lost.
+ * A tenant that nobody changes gets no new base, so that an old one may be all it needs: that is so while the mark beside the
+ * tenant's file counts as many commits as the base holds. The time of the file says less, because it also moves when a server
+ * tidies up; it is asked only when the numbers differ, or when there is no mark.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { directoryTarget } from '../backup/directory-target.ts';
-import { decodeManifest } from '../backup/manifest.ts';
+import { decodeManifest, type Manifest } from '../backup/manifest.ts';
 import { basesOf } from '../backup/names.ts';
 import type { BackupObject, BackupTarget } from '../backup/target.ts';
 import { isTenant } from '../protocol/address.ts';
+import { Mark } from '../storage/mark.ts';
 import { dataPaths, look, tenantDirectory } from '../storage/paths.ts';
 import { fail, ok, reason, warn, type Finding } from './doctor-finding.ts';
 import { counted, readableAge, readableTime } from './readable.ts';
@@ -19,6 +21,7 @@ import { counted, readableAge, readableTime } from './readable.ts';
 export interface TenantBackup {
   readonly tenant: string;
   readonly bornMs: number;
+  /** At the latest; no later than the base when that holds every commit. */
   readonly changedMs: number;
   /** When the newest base with a good manifest was begun. */
   readonly baseMs: number | undefined;
@@ -34,8 +37,13 @@ export async function lookAtBackups(dataDir: string, backupDir: string): Promise
     const objects = await target.list('');
     const tenants: TenantBackup[] = [];
     for (const tenant of tenantsIn(dataDir)) {
-      const times = fileTimes(join(tenantDirectory(dataDir, tenant), 'tenant.db'));
-      if (times !== undefined) tenants.push({ tenant, ...times, ...(await newestBase(target, objects, tenant)) });
+      const path = join(tenantDirectory(dataDir, tenant), 'tenant.db');
+      const times = fileTimes(path);
+      if (times === undefined) continue;
+      const { base, damaged } = await newestBase(target, objects, tenant);
+      const baseMs = base === undefined ? undefined : Date.parse(base.began);
+      const isHeld = baseMs !== undefined && base?.sequence === commitsOf(path);
+      tenants.push({ tenant, ...times, ...(isHeld ? { changedMs: baseMs } : {}), baseMs, damaged });
     }
     return { tenants };
   } catch (error) {
@@ -54,23 +62,34 @@ function fileTimes(path: string): { bornMs: number; changedMs: number } | undefi
   return { bornMs: file.birthtimeMs, changedMs: Math.max(file.mtimeMs, look(`${path}-wal`)?.mtimeMs ?? 0) };
 }
 
+/** By its mark; 0 when that is not there or damaged. */
+function commitsOf(path: string): number {
+  if (look(`${path}-mark`) === undefined) return 0;
+  const mark = new Mark(path);
+  try {
+    return mark.read();
+  } finally {
+    mark.close();
+  }
+}
+
 async function newestBase(target: BackupTarget, objects: readonly BackupObject[], tenant: string) {
   const bytes = new Map(objects.map((each) => [each.name, each.bytes]));
   const manifests = [...bytes.keys()].filter((name) => name.startsWith(basesOf(tenant)) && name.endsWith('.json'));
   let damaged = 0;
   for (const name of manifests.toReversed()) {
-    const baseMs = await baseTimeOf(target, name, bytes.get(name.replace(/json$/, 'db')));
-    if (baseMs !== undefined) return { baseMs, damaged };
+    const base = await goodBase(target, name, bytes.get(name.replace(/json$/, 'db')));
+    if (base !== undefined) return { base, damaged };
     damaged += 1;
   }
-  return { baseMs: undefined, damaged };
+  return { base: undefined, damaged };
 }
 
 /** Undefined when the manifest or the base is not what it was. */
-async function baseTimeOf(target: BackupTarget, name: string, bytes: number | undefined): Promise<number | undefined> {
+async function goodBase(target: BackupTarget, name: string, bytes: number | undefined): Promise<Manifest | undefined> {
   try {
     const manifest = decodeManifest((await target.read(name)).toString('utf8'), name);
-    return manifest.bytes === bytes ? Date.parse(manifest.began) : undefined;
+    return manifest.bytes === bytes ? manifest : undefined;
   } catch {
     return undefined;
   }

@@ -8,12 +8,19 @@
 
 /** Takes and gives a line of JSON. */
 export function withoutTokens(line: string): string {
-  return suspect.test(line) ? line.replace(token, '$1$2[hidden]') : line;
+  if (!suspect.test(line)) return line;
+  // The dot is looked for by hand: a pattern that needs one would try a long run of letters from each `eyJ` in it.
+  const withoutJwts = line.replace(perhapsJwt, (found, rest: string | undefined) =>
+    rest === undefined ? found : '[hidden]',
+  );
+  return withoutJwts.replace(token, '$1$2[hidden]');
 }
 
 const suspect = /eyJ|bearer|token=/i;
-/** A JSON web token · what follows `Bearer`, or `bearer.` in a subprotocol · a parameter of a query that is named as one. */
-const token = /eyJ[\w-]{4,}\.[\w.-]*|(\bbearer(?:[ .]|%20)+)[\w.~+/=-]{12,}|(token=)[^&\s"\\]+/gi;
+/** A JSON web token, when there is something behind its first part. */
+const perhapsJwt = /eyJ[\w-]{4,}(\.[\w.-]*)?/gi;
+/** What follows `Bearer`, or `bearer.` in a subprotocol · a parameter of a query that is named as one. */
+const token = /(\bbearer(?:[ .]|%20)+)[\w.~+/=-]{12,}|(token=)[^&\s"\\]+/gi;
 
 /** Takes a line of JSON and gives one whose strings hold nothing that a terminal obeys but line ends. */
 export function withoutControls(line: string): string {

@@ -1,22 +1,30 @@
-/** How late the event loop of this thread is: a timer that should fire every 20 ms, and how much later it did. */
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+/**
+ * How late the event loop of this thread is: a timer that should fire every 20 ms, and how much later it did. It wakes the thread
+ * each time, so it runs from the first question on: where nobody scrapes, idle threads sleep.
+ */
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Sample } from './meters.ts';
 
 const resolutionMs = 20;
 
 export class LoopDelay {
   readonly #thread: string;
-  readonly #delays = monitorEventLoopDelay({ resolution: resolutionMs });
+  #delays: IntervalHistogram | undefined;
 
   constructor(thread: string) {
     this.#thread = thread;
-    this.#delays.enable();
   }
 
-  /** Of the time since it was last asked. */
+  /** Of the time since it was last asked; nothing yet at the first time. */
   sample(): Sample {
+    const name = 'fermata_event_loop_delay_seconds';
     const delays = this.#delays;
-    const { thread } = { thread: this.#thread };
+    if (delays === undefined) {
+      this.#delays = monitorEventLoopDelay({ resolution: resolutionMs });
+      this.#delays.enable();
+      return { name, values: [] };
+    }
+    const thread = this.#thread;
     const values = (
       [
         ['0.5', delays.percentile(50)],
@@ -25,6 +33,6 @@ export class LoopDelay {
       ] as const
     ).map(([quantile, ns]) => ({ value: Math.max(0, ns / 1e9 - resolutionMs / 1000), labels: { thread, quantile } }));
     delays.reset();
-    return { name: 'fermata_event_loop_delay_seconds', values };
+    return { name, values };
   }
 }

@@ -35,7 +35,7 @@ export const metricCatalog = {
     labels: ['thread', 'quantile'],
   },
 
-  fermata_sockets: { type: 'gauge', help: 'Open WebSockets.' },
+  fermata_sockets: { type: 'gauge', help: 'Open WebSockets and event streams.' },
   fermata_sessions: {
     type: 'gauge',
     help: 'Sessions: attached to a socket, or detached and within their grace.',
@@ -43,10 +43,14 @@ export const metricCatalog = {
   },
   fermata_socket_closes_total: {
     type: 'counter',
-    help: 'WebSockets that were closed, by close code.',
+    help: 'WebSockets and event streams that were closed, by close code.',
     labels: ['code'],
   },
-  fermata_calls_total: { type: 'counter', help: 'Calls that got their answer, by outcome.', labels: ['outcome'] },
+  fermata_calls_total: {
+    type: 'counter',
+    help: 'Calls that got their answer, by outcome; not reads, nor what was refused before it was looked at as a call: rate limit, draining, malformed.',
+    labels: ['outcome'],
+  },
   fermata_calls_in_flight: { type: 'gauge', help: 'Calls that a gateway handed on and that have no answer yet.' },
   fermata_call_duration_seconds: {
     type: 'histogram',
@@ -55,7 +59,7 @@ export const metricCatalog = {
   },
   fermata_refusals_total: {
     type: 'counter',
-    help: 'Calls, messages, upgrades and HTTP requests that were refused, by code of the error.',
+    help: 'Calls, messages, upgrades and HTTP requests that were refused, by code of the error; not subscriptions that an actor refused.',
     labels: ['code'],
   },
   fermata_messages_received_total: { type: 'counter', help: 'Messages that came in on WebSockets.' },

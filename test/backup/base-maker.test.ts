@@ -85,6 +85,23 @@ describe('a base', () => {
 });
 
 describe('a base behind a gap in the log', () => {
+  it('is made, and counts as one, when the log before it cannot be read', async () => {
+    const begin = { number: 1 };
+    const { core, maker, target, manifests } = rig({ keep: { hourly: 24, daily: 0, weekly: 0 } }, () => begin.number);
+    await putSegment(target, 1);
+    give(core, 1, [stateEntry(address('a'), 1, 1)]);
+    expect(await maker.make('acme', 'asked')).toBeDefined();
+    const read = target.read.bind(target);
+    target.read = async (name) => {
+      if (name.startsWith(segmentsOf('acme'))) throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' });
+      return await read(name);
+    };
+    begin.number = 2;
+    give(core, 2, [stateEntry(address('a'), 2, 2)]);
+    await vi.waitFor(async () => expect(await maker.make('acme', 'asked')).toBeDefined());
+    expect((await manifests()).at(-1)).toMatchObject({ logFrom: 2, behindGap: true });
+  });
+
   it('says so, and is not pushed out while an older one is kept', async () => {
     const keep = { hourly: 24, daily: 0, weekly: 0 };
     const begin = { number: 1 };

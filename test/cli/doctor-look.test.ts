@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { lookAtApp } from '../../src/cli/doctor-app.ts';
-import { lookAtBackups } from '../../src/cli/doctor-backups.ts';
+import { judgeBackupAge, lookAtBackups } from '../../src/cli/doctor-backups.ts';
 import { lookAtFolder } from '../../src/cli/doctor-folder.ts';
 import { readKeySet } from '../../src/cli/doctor-keys.ts';
 import { lookForLeftOvers } from '../../src/cli/doctor-left-overs.ts';
@@ -154,6 +154,30 @@ describe('backups and left-overs', () => {
         { tenant: 'bolt', baseMs: Date.UTC(2026, 0, 1), damaged: 2 },
         { tenant: 'new', baseMs: undefined, damaged: 0, changedMs: 1_000_000 },
       ],
+    });
+  });
+
+  test('a base that holds every commit is good, though the file was tidied up since', async () => {
+    const dataDir = newFolder();
+    const backupDir = newFolder();
+    for (const tenant of ['acme', 'bolt']) {
+      storeTenant(dataDir, tenant, { c: 1 });
+      await putBase(backupDir, dataDir, tenant, Date.UTC(2026, 0, 1));
+    }
+    storeTenant(dataDir, 'bolt', { d: 1 });
+    const tidiedMs = Date.UTC(2026, 0, 2);
+    for (const tenant of ['acme', 'bolt'])
+      utimesSync(join(dataDir, 'tenants', tenant, 'tenant.db'), tidiedMs / 1000, tidiedMs / 1000);
+    const facts = await lookAtBackups(dataDir, backupDir);
+    expect(facts).toMatchObject({
+      tenants: [
+        { tenant: 'acme', changedMs: Date.UTC(2026, 0, 1) },
+        { tenant: 'bolt', changedMs: tidiedMs },
+      ],
+    });
+    expect(judgeBackupAge(3_600_000, facts, Date.UTC(2026, 0, 9))).toMatchObject({
+      status: 'fail',
+      message: expect.not.stringContaining('acme') as string,
     });
   });
 
