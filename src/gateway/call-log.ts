@@ -10,6 +10,8 @@ import { traceFields } from '../protocol/trace.ts';
 import type { Connection } from './connection.ts';
 import type { CallFacts, Entry, Waiter } from './pending.ts';
 
+type Named = Pick<Connection, 'session' | 'requestId' | 'additions'>;
+
 export class CallLog {
   readonly #log: Logger;
   readonly #monotonic: () => number;
@@ -43,12 +45,12 @@ export class CallLog {
     this.#log.debug({ ...callFields(tenant, call), outcome, code, ms: 0 }, 'call');
   }
 
-  connected({ session, requestId, additions }: Connection): void {
+  connected({ session, requestId, additions }: Named): void {
     const { tenant, sessionId, clientId } = session.info;
     this.#log.debug({ requestId, tenant, sessionId, clientId, additions }, 'connected');
   }
 
-  disconnected({ session, requestId }: Connection, code: number): void {
+  disconnected({ session, requestId }: Named, code: number): void {
     const { tenant, sessionId } = session.info;
     this.#log.debug({ requestId, tenant, sessionId, code }, 'disconnected');
   }

@@ -12,6 +12,7 @@ import { closeCodes, errorResult, type ServerMessage } from '../protocol/message
 import type { CallId, Refused } from '../protocol/decode.ts';
 import type { Principal } from './auth.ts';
 import type { HeldFrames } from './held-frames.ts';
+import type { Line } from './line.ts';
 import type { GatewayMeters } from './meters.ts';
 import { TokenBucket } from './rate-limit.ts';
 import type { Session } from './session.ts';
@@ -29,7 +30,7 @@ export interface SocketData {
 /** Refusals, in multiples of the burst, after which a client that does not slow down is closed. */
 const refusedBurstsMax = 10;
 
-export class Connection {
+export class Connection implements Line {
   /** Changes once at most, when the client comes back for an older one. Owned by `Sessions`. */
   session: Session;
   readonly additions: boolean;
@@ -124,6 +125,11 @@ export class Connection {
     if (ws === undefined) return;
     if (texts.length === 1) this.send(texts[0]!);
     else ws.cork(() => this.#sendAll(texts));
+  }
+
+  /** uWebSockets sends it to whoever has joined the topic. */
+  published(): void {
+    this.flush();
   }
 
   #sendAll(texts: readonly string[]): void {

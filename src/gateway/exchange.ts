@@ -40,6 +40,8 @@ export class Exchange {
   readonly isNamed: boolean;
   /** Added to the answer whatever it is: CORS, for example. */
   extraHeaders: Headers = [];
+  /** Called when the client has gone before its answer was whole. */
+  onGone: () => void = () => {};
   readonly #res: HttpResponse;
   readonly #options: ExchangeOptions;
   #open = true;
@@ -56,6 +58,7 @@ export class Exchange {
     res.onAborted(() => {
       this.#open = false;
       this.#sent();
+      this.onGone();
     });
   }
 
@@ -105,15 +108,27 @@ export class Exchange {
     const res = this.#res;
     const closing = close || this.#options.closing;
     res.cork(() => {
-      res.writeStatus(statusLine(status));
-      res.writeHeader('X-Request-Id', this.requestId);
-      for (const [name, value] of headers) res.writeHeader(name, value);
-      for (const [name, value] of this.extraHeaders) res.writeHeader(name, value);
+      this.#head(status, headers);
       if (status === 204 || status === 304) res.endWithoutBody(undefined, closing);
       else if (this.method === 'head') res.endWithoutBody(Buffer.byteLength(body), closing);
       else if (body.length <= wholeBytesMax) res.end(body, closing);
       else this.#stream(Buffer.from(body), closing);
     });
+  }
+
+  /**
+   * Begins an answer that has no end yet, and hands the response on: from here on it is the caller's, until `onGone`.
+   * Undefined after an abort or an earlier answer.
+   */
+  begin(headers: Headers, first: string): HttpResponse | undefined {
+    if (!this.#open) return undefined;
+    this.#open = false;
+    const res = this.#res;
+    res.cork(() => {
+      this.#head(200, headers);
+      res.write(first);
+    });
+    return res;
   }
 
   /** Answers with 101 and hands the socket on. Does nothing after an abort. */
@@ -126,6 +141,14 @@ export class Exchange {
       res.upgrade(data, key, protocol, extensions, context);
     };
     this.#options.anchor.cork(() => res.cork(upgrade));
+  }
+
+  #head(status: number, headers: Headers): void {
+    const res = this.#res;
+    res.writeStatus(statusLine(status));
+    res.writeHeader('X-Request-Id', this.requestId);
+    for (const [name, value] of headers) res.writeHeader(name, value);
+    for (const [name, value] of this.extraHeaders) res.writeHeader(name, value);
   }
 
   #stream(body: Buffer, closing: boolean): void {

@@ -16,20 +16,21 @@ import type { Logger } from '../host/log.ts';
 import { LogGate } from '../host/log-gate.ts';
 import type { Sample } from '../host/meters.ts';
 import type { Phase } from '../host/phase.ts';
-import { AppError } from '../protocol/errors.ts';
-import { callFingerprint } from '../host/fingerprint.ts';
 import { closeCodes } from '../protocol/messages.ts';
 import type { GatewayLink } from '../transport/contract.ts';
 import { Admission } from './admission.ts';
 import { Anchor } from './anchor.ts';
 import { createVerifier, type Verify } from './auth.ts';
 import { Revocations } from './auth-revocation.ts';
-import { CallLog, logLostCalls } from './call-log.ts';
-import type { Connection, SocketData } from './connection.ts';
+import { CallLog } from './call-log.ts';
+import type { SocketData } from './connection.ts';
+import { EventStreams } from './event-streams.ts';
 import { Unsent } from './exchange.ts';
 import { type DevFiles, httpHandler } from './http.ts';
 import { Intake } from './intake.ts';
+import type { Line } from './line.ts';
 import { listen } from './listen.ts';
+import { endLostCalls, type RunningCall } from './lost-calls.ts';
 import { GatewayMeters } from './meters.ts';
 import { Origins } from './origin.ts';
 import { Outlet } from './outlet.ts';
@@ -104,16 +105,6 @@ export interface Gateway {
   takeSessionRecords(): SessionRecord[];
 }
 
-/** What a shard was doing when it died. */
-export interface RunningCall {
-  readonly fingerprint: string;
-  readonly tenant: string;
-  readonly actor: string;
-  readonly actorId: string;
-  readonly method: string;
-  readonly key: string;
-}
-
 /** @throws Error when the keys are unusable or the address cannot be listened on */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, devSecret, clock } = options;
@@ -139,7 +130,7 @@ export function openGateway(options: GatewayOptions, verify: Verify, revocations
   const meters = new GatewayMeters(clock);
   const intake = new Intake({ link, pending, poison, meters, limits, clock, callLog, first });
   const principals = new Principals(admission, intake, clock, limits.httpPrincipalsMax);
-  const connections = new Map<number, Connection>();
+  const connections = new Map<number, Line>();
   const unsent = new Unsent();
   const anchor = new Anchor();
   const exchange = {
@@ -155,13 +146,25 @@ export function openGateway(options: GatewayOptions, verify: Verify, revocations
   const outlet = new Outlet(app, pending, intake, connections, meters);
   const { index, gateways, boot } = options;
   const sessions = new Sessions({ index, gateways, boot, connections, intake, outlet, phase, limits, clock });
+  const sockets = () => connections.size;
+  const eventStreams = new EventStreams({
+    admission,
+    sessions,
+    intake,
+    phase,
+    limits,
+    clock,
+    meters,
+    sockets,
+    callLog,
+  });
   const upgrade = upgradeHandler({
     phase,
     origins,
     admission,
     queryToken: auth.queryToken,
     socketsMax: limits.socketsMax,
-    sockets: () => connections.size,
+    sockets,
     exchange,
     lines,
     namesAll: callLog !== undefined,
@@ -172,7 +175,17 @@ export function openGateway(options: GatewayOptions, verify: Verify, revocations
   );
   app.any(
     '/*',
-    httpHandler({ phase, origins, admission, intake, principals, limits, devFiles: options.devFiles, exchange }),
+    httpHandler({
+      phase,
+      origins,
+      admission,
+      intake,
+      principals,
+      eventStreams,
+      limits,
+      devFiles: options.devFiles,
+      exchange,
+    }),
   );
   link.onFrame((frame, shard) => outlet.receive(frame, shard));
   for (let shard = 0; shard < link.shards; shard += 1) intake.present(shard, []);
@@ -209,29 +222,10 @@ export function openGateway(options: GatewayOptions, verify: Verify, revocations
   };
 
   function shardLost(shard: number, runningCall: number): RunningCall | undefined {
-    const running = pending.get(runningCall);
     intake.shardLost(shard);
+    eventStreams.shardLost(shard);
     outlet.forgetShard(shard);
-    const lost = new AppError(
-      'UNKNOWN',
-      'The part of the server that ran this call ended; repeat it with the same key',
-      {
-        retryAfterMs: 500,
-      },
-    ).toBody();
-    const waiting = pending.ofShard(shard);
-    logLostCalls(
-      log,
-      shard,
-      waiting.map((call) => pending.get(call)!),
-      running,
-    );
-    for (const call of waiting) outlet.fail(call, lost);
-    outlet.flush();
-    if (running?.facts === undefined) return undefined;
-    const { tenant } = running.session.info;
-    const { actor, actorId, method, key } = running.facts;
-    return { fingerprint: callFingerprint(tenant, running.facts), tenant, actor, actorId, method, key };
+    return endLostCalls({ pending, outlet, log }, shard, runningCall);
   }
 
   function stopListening(): void {
@@ -248,6 +242,7 @@ export function openGateway(options: GatewayOptions, verify: Verify, revocations
     principals.sweep(nowMs, revocations);
     sessions.sweep();
     outlet.sweep();
+    eventStreams.keepAlive();
   }
 
   async function close(flushMsMax: number): Promise<void> {

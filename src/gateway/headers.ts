@@ -17,6 +17,13 @@ export const apiHeaders: Headers = [
   ['Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'"],
 ];
 
+/** `X-Accel-Buffering`: nginx passes each piece on as it comes. */
+export const streamHeaders: Headers = [
+  ...apiHeaders,
+  ['Content-Type', 'text/event-stream'],
+  ['X-Accel-Buffering', 'no'],
+];
+
 /** For the development pages: their own scripts and styles, also inline ones, and connections to this server. */
 export const pageHeaders: Headers = [
   ...common,
@@ -42,7 +49,7 @@ export const preflightHeaders: Headers = [
   ['Access-Control-Allow-Methods', 'GET, HEAD, POST'],
   [
     'Access-Control-Allow-Headers',
-    'Authorization, Content-Type, Idempotency-Key, If-None-Match, traceparent, X-Request-Id',
+    'Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, traceparent, X-Request-Id',
   ],
   ['Access-Control-Max-Age', '600'],
 ];

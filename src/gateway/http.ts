@@ -1,5 +1,5 @@
 /**
- * The HTTP routes: calls and states of actors, who one is, health and readiness, and in development the pages.
+ * The HTTP routes: calls, states and events of actors, who one is, health and readiness, and in development the pages.
  *
  *   request ── Origin, route, method ──▶ body ──▶ principal ──▶ intake ┄┄ shard ┄┄▶ waiter ──▶ answer
  *
@@ -16,6 +16,7 @@ import { parseJson } from '../protocol/safe-json.ts';
 import { parseTraceparent, traceText } from '../protocol/trace.ts';
 import { type Admission, bearerToken } from './admission.ts';
 import type { Principal } from './auth.ts';
+import type { EventStreams } from './event-streams.ts';
 import { Exchange, type ExchangeOptions } from './exchange.ts';
 import { corsHeaders, pageHeaders, preflightHeaders } from './headers.ts';
 import { CallWaiter, ReadWaiter } from './http-waiters.ts';
@@ -35,6 +36,7 @@ export interface HttpOptions {
   readonly admission: Admission;
   readonly intake: Intake;
   readonly principals: Principals;
+  readonly eventStreams: EventStreams;
   readonly limits: Limits;
   readonly devFiles: DevFiles | undefined;
   readonly exchange: ExchangeOptions;
@@ -102,6 +104,11 @@ export function httpHandler(options: HttpOptions): (res: HttpResponse, req: Http
     const refusal = refusalOf(route, req.getHeader('idempotency-key'));
     if (refusal !== undefined) return exchange.fail(refusal);
     const token = bearerToken(req.getHeader('authorization'));
+    if (exchange.method !== 'post' && route.method === 'events') {
+      const { actor, actorId } = route;
+      const lastEventId = req.getHeader('last-event-id');
+      return options.eventStreams.open(exchange, { actor, actorId, token, lastEventId, state: req.getQuery('state') });
+    }
     if (exchange.method !== 'post') {
       const etags = req.getHeader('if-none-match');
       return withSession(exchange, token, (session) => {

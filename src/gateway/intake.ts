@@ -59,8 +59,6 @@ export class Intake {
   readonly #meters: GatewayMeters;
   readonly #callLog: CallLog | undefined;
   #nextSession: number;
-  /** When the first envelope of this tick came: one look at the clock for all of them. */
-  #tickMs = 0;
 
   constructor({ link, pending, poison, meters, limits, clock, callLog, first = 1 }: IntakeParts) {
     this.#nextSession = first;
@@ -72,7 +70,7 @@ export class Intake {
     this.#limits = limits;
     this.#pending = pending;
     this.#clock = clock;
-    this.#frames = new ShardFrames(link);
+    this.#frames = new ShardFrames(link, clock.monotonic);
   }
 
   get tenants(): number {
@@ -81,7 +79,7 @@ export class Intake {
 
   openSession(principal: Principal, kind: SessionInfo['kind'], additions: boolean): Session {
     const { tenant, userId, claims } = principal;
-    const sessionId = kind === 'ws' ? this.#clock.id() : '';
+    const sessionId = kind === 'http' ? '' : this.#clock.id();
     const info = { tenant, sessionId, clientId: this.#clock.id(), userId, claims, kind, additions };
     return this.#newSession(info, this.#clock.now());
   }
@@ -132,10 +130,9 @@ export class Intake {
       this.#callLog?.refused(session.info.tenant, call, refusal);
       return refusal;
     }
-    const arrivedMs = this.#arrivedMs();
     const frame = this.#frameFor(session, shard, chars + trace.length);
     const heard = this.#callLog === undefined ? waiter : this.#callLog.watch(waiter, session.info.tenant, call);
-    const number = this.#pending.add(heard, session, shard, arrivedMs, call);
+    const number = this.#pending.add(heard, session, shard, this.#frames.tickMs, call);
     frame.addCall(session.number, number, actor, actorId, method, key, ack, deadlineMs, input, trace);
     return undefined;
   }
@@ -144,9 +141,8 @@ export class Intake {
     const shard = shardOf(session.info.tenant, actor, actorId, this.#link.shards);
     const refusal = this.#refusal(session, shard);
     if (refusal !== undefined) return refusal;
-    const arrivedMs = this.#arrivedMs();
     const frame = this.#frameFor(session, shard, 0);
-    const number = this.#pending.add(waiter, session, shard, arrivedMs);
+    const number = this.#pending.add(waiter, session, shard, this.#frames.tickMs);
     frame.add([inboundOp.read, session.number, number, actor, actorId]);
     return undefined;
   }
@@ -220,11 +216,6 @@ export class Intake {
     if (this.#pending.shardCalls[shard]! >= shardCallsMax) return serverBusy;
     if (this.#away.has(shard)) return shardAway;
     return undefined;
-  }
-
-  #arrivedMs(): number {
-    if (this.#frames.idle) this.#tickMs = this.#clock.monotonic();
-    return this.#tickMs;
   }
 
   #newSession(info: SessionInfo, connectedMs: number, inFlight = { calls: 0 }): Session {

@@ -13,8 +13,8 @@
 import type { TemplatedApp } from 'uWebSockets.js';
 import { decodeOutbound, type OutboundOp } from '../protocol/envelope.ts';
 import type { ErrorBody } from '../protocol/errors.ts';
-import type { Connection } from './connection.ts';
 import type { Intake } from './intake.ts';
+import type { Line } from './line.ts';
 import type { GatewayMeters } from './meters.ts';
 import type { Pending } from './pending.ts';
 
@@ -26,17 +26,17 @@ export class Outlet {
   readonly #app: TemplatedApp;
   readonly #pending: Pending;
   readonly #intake: Intake;
-  readonly #connections: ReadonlyMap<number, Connection>;
+  readonly #connections: ReadonlyMap<number, Line>;
   readonly #meters: GatewayMeters;
-  readonly #topics = new Map<string, Set<Connection>>();
-  #unflushed: Connection[] = [];
+  readonly #topics = new Map<string, Set<Line>>();
+  #unflushed: Line[] = [];
   #publishedBytes = 0;
 
   constructor(
     app: TemplatedApp,
     pending: Pending,
     intake: Intake,
-    connections: ReadonlyMap<number, Connection>,
+    connections: ReadonlyMap<number, Line>,
     meters: GatewayMeters,
   ) {
     this.#app = app;
@@ -56,8 +56,15 @@ export class Outlet {
     this.flush();
   }
 
-  /** Ends a call with an error: the shard's, or ours for a shard that will not answer. */
-  fail(call: number, error: ErrorBody): void {
+  /** Ends calls whose shard will not answer. */
+  failAll(calls: Iterable<number>, error: ErrorBody): void {
+    this.#meters.beginAnswers();
+    for (const call of calls) this.#fail(call, error);
+    this.flush();
+  }
+
+  /** Ends a call with an error. */
+  #fail(call: number, error: ErrorBody): void {
     const entry = this.#pending.take(call);
     if (entry === undefined) return;
     if (entry.facts !== undefined) this.#meters.answered(error.outcome, entry.arrivedMs);
@@ -79,12 +86,12 @@ export class Outlet {
   }
 
   /** For replies: one message to one connection, in order with everything else of this frame. */
-  queue(connection: Connection, text: string): void {
+  queue(connection: Line, text: string): void {
     if (connection.queue(text)) this.#unflushed.push(connection);
   }
 
   /** The connection is closed: it leaves its topics. uWebSockets has done so already. */
-  forget(connection: Connection): void {
+  forget(connection: Line): void {
     for (const topic of connection.topics) this.#leave(topic, connection);
     connection.topics.clear();
   }
@@ -100,7 +107,7 @@ export class Outlet {
       case 'K':
         return this.#succeed(a, body, b === 1, c);
       case 'E':
-        return this.fail(a, JSON.parse(body) as ErrorBody);
+        return this.#fail(a, JSON.parse(body) as ErrorBody);
       case 'M':
         return this.#message(this.#connections.get(a), body);
       case 'T':
@@ -122,7 +129,7 @@ export class Outlet {
     this.#intake.answered(entry.session);
   }
 
-  #message(connection: Connection | undefined, text: string): void {
+  #message(connection: Line | undefined, text: string): void {
     if (connection !== undefined) this.queue(connection, text);
   }
 
@@ -132,7 +139,7 @@ export class Outlet {
     for (const session of body.slice(0, end).split(',')) this.#message(this.#connections.get(Number(session)), text);
   }
 
-  #join(topic: string, connection: Connection | undefined): void {
+  #join(topic: string, connection: Line | undefined): void {
     if (connection === undefined) return;
     const members = this.#topics.get(topic) ?? new Set();
     this.#topics.set(topic, members.add(connection));
@@ -140,14 +147,14 @@ export class Outlet {
     connection.joinTopic(topic);
   }
 
-  #unsubscribe(topic: string, connection: Connection | undefined): void {
+  #unsubscribe(topic: string, connection: Line | undefined): void {
     if (connection === undefined) return;
     connection.topics.delete(topic);
     connection.leaveTopic(topic);
     this.#leave(topic, connection);
   }
 
-  #leave(topic: string, connection: Connection): void {
+  #leave(topic: string, connection: Line): void {
     const members = this.#topics.get(topic);
     members?.delete(connection);
     if (members?.size === 0) this.#topics.delete(topic);
@@ -160,7 +167,7 @@ export class Outlet {
       for (const member of members) this.queue(member, text);
       return;
     }
-    for (const member of members) member.flush();
+    for (const member of members) member.published(text);
     this.#app.publish(topic, text);
     this.#meters.sent(text.length, members.size);
     this.#countPublished(text.length);

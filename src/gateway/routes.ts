@@ -24,8 +24,9 @@ export function findRoute(path: string): Route {
   return { kind: 'actor', actor, actorId, method };
 }
 
-/** `GET …/state` reads; with POST the same path is a call of a method that is named so. */
+/** `GET …/state` reads and `GET …/events` streams; with POST the same path is a call of a method that is named so. */
 export function allowedMethods(route: Route): string {
   if (route.kind !== 'actor') return 'GET, HEAD';
+  if (route.method === 'events') return 'GET, POST';
   return route.method === 'state' ? 'GET, HEAD, POST' : 'POST';
 }

@@ -1,5 +1,5 @@
 /**
- * The sessions of WebSocket clients, which may outlive their connections.
+ * The sessions of clients with a line, WebSocket or event stream, which may outlive their connections.
  *
  *   open ──▶ attached ── line lost ──▶ detached ── grace over, or too many ──▶ ended
  *               │  ▲                      │
@@ -16,9 +16,9 @@ import type { Clock } from '../host/clock.ts';
 import type { Phase } from '../host/phase.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { closeCodes } from '../protocol/messages.ts';
-import type { Connection } from './connection.ts';
 import { type Claimant, type HandedSession, Handover } from './handover.ts';
 import type { Intake, Moved } from './intake.ts';
+import type { Line } from './line.ts';
 import type { Outlet } from './outlet.ts';
 import { type SessionRecord, SessionRecords } from './session-records.ts';
 import type { Session } from './session.ts';
@@ -30,7 +30,7 @@ export interface SessionsOptions {
   /** The run of the process. */
   readonly boot: string;
   /** Attached sessions' connections, by the session's number. Written here alone. */
-  readonly connections: Map<number, Connection>;
+  readonly connections: Map<number, Line>;
   readonly intake: Intake;
   readonly outlet: Outlet;
   readonly phase: Phase;
@@ -67,7 +67,7 @@ export class Sessions {
   }
 
   /** A socket has opened, with a session of its own. */
-  open(connection: Connection): void {
+  open(connection: Line): void {
     const { session } = connection;
     this.#options.connections.set(session.number, connection);
     if (connection.additions) {
@@ -82,7 +82,7 @@ export class Sessions {
    * Gives the connection the session that the token stands for, if it lives and is the same user's; a second `welcome`
    * says which one it has now. True when that is not known yet: another gateway is asked, and `onSettled` is called.
    */
-  resume(connection: Connection, token: string, onSettled: () => void): boolean {
+  resume(connection: Line, token: string, onSettled: () => void): boolean {
     const { tenant, userId } = connection.session.info;
     const claimant = { token, tenant, userId };
     const session = this.#find(claimant);
@@ -104,14 +104,14 @@ export class Sessions {
   }
 
   /** The client has gone on after its `welcome`: it knows the token that was in it. */
-  proven({ session }: Connection): void {
+  proven({ session }: Line): void {
     if (session.formerToken === '') return;
     this.#byToken.delete(session.formerToken);
     session.formerToken = '';
   }
 
   /** The connection's socket is gone, with this close code. */
-  closed(connection: Connection, code: number): void {
+  closed(connection: Line, code: number): void {
     const { session } = connection;
     // Another connection has taken the session over.
     if (this.#options.connections.get(session.number) !== connection) return;
@@ -151,7 +151,7 @@ export class Sessions {
     return this.#records.take();
   }
 
-  #welcome(connection: Connection, resumed: boolean): void {
+  #welcome(connection: Line, resumed: boolean): void {
     const { info, resumeToken } = connection.session;
     const { clientId, sessionId } = info;
     if (!connection.additions) return connection.sendMessage({ type: 'welcome', clientId });
@@ -181,7 +181,7 @@ export class Sessions {
   }
 
   /** A client that is back here: its session gets a new number, so that what is on its way to the old one reaches nobody. */
-  #reattach(before: Session, connection: Connection, token: string): void {
+  #reattach(before: Session, connection: Line, token: string): void {
     const { connections, intake } = this.#options;
     const older = connections.get(before.number);
     if (older !== undefined) {
@@ -197,7 +197,7 @@ export class Sessions {
   }
 
   /** From the connection's own new session, which no shard has heard of, to the one that its client had before. */
-  #attach(moved: Moved, connection: Connection, token: string): void {
+  #attach(moved: Moved, connection: Line, token: string): void {
     const { connections, intake, clock } = this.#options;
     const fresh = connection.session;
     // The rights are those of the token that it came with now.
@@ -228,7 +228,7 @@ export class Sessions {
   }
 
   /** Takes the connection away from its session. */
-  #loosen(connection: Connection): void {
+  #loosen(connection: Line): void {
     const { connections, outlet } = this.#options;
     connections.delete(connection.session.number);
     outlet.forget(connection);

@@ -18,16 +18,19 @@ const envelopeChars = 64;
 export class ShardFrames {
   readonly #link: GatewayLink;
   readonly #frames: { readonly frame: InboundFrame; chars: number }[];
+  readonly #monotonic: () => number;
   #flushPlanned = false;
+  #tickMs = 0;
 
-  constructor(link: GatewayLink) {
+  constructor(link: GatewayLink, monotonic: () => number) {
     this.#link = link;
+    this.#monotonic = monotonic;
     this.#frames = Array.from({ length: link.shards }, () => ({ frame: new InboundFrame(), chars: 0 }));
   }
 
-  /** Is this tick's first envelope still to come? */
-  get idle(): boolean {
-    return !this.#flushPlanned;
+  /** When this tick's first envelope came, whatever it was: one look at the clock for all of them. */
+  get tickMs(): number {
+    return this.#tickMs;
   }
 
   /** The frame to add one envelope to; `chars`: what it carries, roughly. */
@@ -37,6 +40,7 @@ export class ShardFrames {
     to.chars += chars + envelopeChars;
     if (!this.#flushPlanned) {
       this.#flushPlanned = true;
+      this.#tickMs = this.#monotonic();
       setImmediate(() => this.flush());
     }
     return to.frame;

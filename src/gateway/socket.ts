@@ -8,7 +8,7 @@ import type { Phase } from '../host/phase.ts';
 import { type ClientFrame, decodeFrame } from '../protocol/decode.ts';
 import { AppError, type ErrorBody } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
-import { closeCodes, errorResult, okResult } from '../protocol/messages.ts';
+import { closeCodes, okResult } from '../protocol/messages.ts';
 import { traceText } from '../protocol/trace.ts';
 import type { Verify } from './auth.ts';
 import type { CallLog } from './call-log.ts';
@@ -204,7 +204,7 @@ function rateLimited(retryAfterMs: number): ErrorBody {
 /** Says no to a frame in the way that its kind has for that. */
 function refuse(connection: Connection, frame: ClientFrame, error: ErrorBody): void {
   if (frame.kind === 'rpc' || frame.kind === 'refused-rpc') {
-    connection.send(errorResult(frame.id, error, connection.additions));
+    connection.send(connection.errorText(frame.id, error));
   } else if (frame.kind === 'subscription') {
     const { type, actor, actorId } = frame;
     connection.sendRefusal({ type, actor, actorId }, error);

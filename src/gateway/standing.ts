@@ -10,7 +10,7 @@
 import type { Limits } from '../protocol/limits.ts';
 import { closeCodes } from '../protocol/messages.ts';
 import type { Revocations } from './auth-revocation.ts';
-import type { Connection } from './connection.ts';
+import type { Line } from './line.ts';
 
 export interface Standing {
   readonly nowMs: number;
@@ -18,7 +18,7 @@ export interface Standing {
   readonly limits: Pick<Limits, 'socketIdleS'>;
 }
 
-export function reviewConnections(connections: Iterable<Connection>, standing: Standing): void {
+export function reviewConnections(connections: Iterable<Line>, standing: Standing): void {
   const { nowMs, revocations } = standing;
   const { socketIdleS } = standing.limits;
   for (const connection of connections) {

@@ -100,7 +100,7 @@ const wrongVersion: ErrorBody = new AppError('MALFORMED', 'Only WebSocket versio
 /** The refusals of a whole process. */
 export const starting: ErrorBody = new AppError('OVERLOADED', 'Starting', { retryAfterMs: 1000 }).toBody();
 export const draining: ErrorBody = new AppError('DRAINING', 'Shutting down', { retryAfterMs: 1000 }).toBody();
-const full: ErrorBody = new AppError('OVERLOADED', 'Too many connections', { retryAfterMs: 5000 }).toBody();
+export const full: ErrorBody = new AppError('OVERLOADED', 'Too many connections', { retryAfterMs: 5000 }).toBody();
 
 /** What a client hears of an error on the way in. */
 export function bodyOf(error: unknown): ErrorBody {

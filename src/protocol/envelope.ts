@@ -21,8 +21,11 @@ export interface SessionInfo {
   /** The token's subject; null without authentication (development only). */
   readonly userId: string | null;
   readonly claims: Readonly<Record<string, unknown>>;
-  /** `http`: calls without a connection behind them; they join no actor's `clients`. */
-  readonly kind: 'ws' | 'http';
+  /**
+   * `http`: calls without a connection behind them; they join no actor's `clients` · `sse`: one stream of events over HTTP,
+   * with the additions, refused by actors that have no events.
+   */
+  readonly kind: 'ws' | 'http' | 'sse';
   /** Did the client ask for `fermata.v1`? Others get frames of the base set only. */
   readonly additions: boolean;
 }

@@ -164,6 +164,6 @@ export function eventPosition(head: string, epoch: string, seq: number, gap: boo
 
 /** Addition: a subscription was refused. */
 export function subscriptionRefusal(type: string, actor: string, actorId: string, error: ErrorBody): string {
-  const { code, message, retryable } = error;
-  return JSON.stringify({ type: 'error', re: { type, actor, actorId }, code, message, retryable });
+  const { code, message, retryable, retryAfterMs } = error;
+  return JSON.stringify({ type: 'error', re: { type, actor, actorId }, code, message, retryable, retryAfterMs });
 }

@@ -4,6 +4,7 @@
  * A subscriber gets a snapshot, or, when it says where it was, what it missed since; whatever comes first, no patch or event
  * reaches it before. All of it waits in the batch, because it tells of state that may not be committed yet.
  */
+import { AppError } from '../protocol/errors.ts';
 import { eventPosition, statePatch, stateSnapshot, type StreamPosition } from '../protocol/messages.ts';
 import type { Clock } from '../host/clock.ts';
 import type { LogGate } from '../host/log-gate.ts';
@@ -57,6 +58,7 @@ export class Subscribing {
     if (isMoot(item)) return;
     try {
       yield* allowSubscription(activation, session);
+      if (session.info.kind === 'sse' && stream === 'event') needEvents(activation);
       if (!activation.audience.isConnected(session)) yield* this.#parts.connect(activation, session);
       if (stream === 'state') yield* this.#state(activation, item);
       else yield* this.#events(activation, item);
@@ -108,6 +110,11 @@ export class Subscribing {
     activation.audience.unsubscribe(session, stream);
     this.#parts.answers.gate(activation).leave(session, activation.audience.laneOf(session, stream).topic);
   }
+}
+
+/** An answer that would never have anything in it helps nobody. @throws AppError UNKNOWN_ROUTE */
+function needEvents({ definition, address }: Activation): void {
+  if (definition.events.size === 0) throw new AppError('UNKNOWN_ROUTE', `Actor ${address.type} declares no events`);
 }
 
 function isMoot({ session, lost }: SubscribeItem): boolean {

@@ -180,7 +180,7 @@ export class Turns {
 
   /** The first allowed contact of a session with this actor. */
   *#connect(activation: Activation, session: Session): Step<void> {
-    if (session.info.kind !== 'ws' || session.ended) return;
+    if (session.info.kind === 'http' || session.ended) return;
     activation.audience.connect(session);
     session.actors.add(activation.key);
     const records = activation.recordsVisitors;

@@ -74,6 +74,7 @@ export class FakeShards implements GatewayLink {
         return;
       case inboundOp.subscribe: {
         const [, session, type, id, stream] = envelope;
+        if (type === 'silent') return;
         if (type === 'nobody') {
           const error = new AppError('UNKNOWN_ACTOR', `Unknown actor: ${type}`).toBody();
           out.add('M', session, 0, 0, subscriptionRefusal(`${stream}:sub`, type, id, error));
