@@ -18,16 +18,17 @@ import {
 import { listen } from './listen.ts';
 
 export class Anchor {
-  /** Open until the line is there. */
-  readonly port: number;
   readonly #app = App();
   /** The line as the server sees it, from its request until it ends. */
   #res: HttpResponse | undefined;
-  readonly #line: Socket;
+  #line: Socket | undefined;
   #listener: us_listen_socket | undefined;
 
-  /** The line is there some milliseconds later. @throws ListenError */
-  constructor() {
+  /**
+   * The line is there some milliseconds later. Whoever opens it closes it: a thread that ends while the line is being made takes
+   * the process with it. @returns the port, open until then @throws ListenError
+   */
+  open(): number {
     // Nobody else can say this path, and the port is closed as soon as it was said.
     const path = `/${randomBytes(16).toString('hex')}`;
     this.#app.any(path, (res) => {
@@ -38,10 +39,11 @@ export class Anchor {
       this.#res = res;
     });
     this.#listener = listen(this.#app, { host: '127.0.0.1', port: 0, exclusivePort: true });
-    this.port = us_socket_local_port(this.#listener);
-    this.#line = connect(this.port, '127.0.0.1').unref();
+    const port = us_socket_local_port(this.#listener);
+    this.#line = connect(port, '127.0.0.1').unref();
     this.#line.on('error', () => this.#stopListening());
     this.#line.write(`GET ${path} HTTP/1.1\r\nHost: anchor\r\n\r\n`);
+    return port;
   }
 
   /** Is the line there? */
@@ -57,7 +59,7 @@ export class Anchor {
 
   close(): void {
     this.#stopListening();
-    this.#line.destroy();
+    this.#line?.destroy();
     this.#app.close();
   }
 

@@ -192,6 +192,12 @@ export function openGateway(options: GatewayOptions, verify: Verify, revocations
 
   let listener: us_listen_socket | undefined = listen(app, options);
   const port = us_socket_local_port(listener);
+  try {
+    anchor.open();
+  } catch (error) {
+    us_listen_socket_close(listener);
+    throw error;
+  }
   const secondHand = setInterval(tick, 1000);
   let closing: Promise<void> | undefined;
 

@@ -7,6 +7,7 @@ import { token } from './tokens.ts';
 describe('the anchor', () => {
   it('holds the cork, longer than uWebSockets lets a silent connection live', async () => {
     const anchor = new Anchor();
+    anchor.open();
     try {
       await expect.poll(() => anchor.ready).toBe(true);
       await new Promise((resolve) => {
@@ -24,6 +25,7 @@ describe('the anchor', () => {
 
   it('runs what it is given also before the line is there', () => {
     const anchor = new Anchor();
+    anchor.open();
     let ran = 0;
     anchor.cork(() => (ran += 1));
     anchor.close();
@@ -32,7 +34,7 @@ describe('the anchor', () => {
 
   it('leaves no port open once the line is there', async () => {
     const anchor = new Anchor();
-    const port = anchor.port;
+    const port = anchor.open();
     await expect.poll(() => anchor.ready).toBe(true);
     const refused = await new Promise((resolve) => {
       connect(port, '127.0.0.1').on('error', (error) => resolve((error as NodeJS.ErrnoException).code));
