@@ -29,6 +29,8 @@ export class EventFeed {
   #asked = 0;
   /** The server refused for good, and was not asked since. */
   #refused = false;
+  /** Events were missed that the server is being asked for. */
+  #behind = false;
 
   constructor(name: string, report: (error: unknown) => void) {
     this.#name = name;
@@ -77,18 +79,26 @@ export class EventFeed {
     this.#refused = true;
   }
 
-  /** What follows comes after `position`. */
-  move({ epoch, seq }: StreamPosition, gap: boolean): void {
+  /**
+   * What follows comes after `position`. False when it is further on than the last event that was told: then the server, a
+   * part of which was started anew, went on by itself, and has to be asked from here what there was between.
+   */
+  move({ epoch, seq }: StreamPosition, gap: boolean): boolean {
     const last = this.#position;
     const same = last?.epoch === epoch;
+    this.#behind = same && !gap && seq > last.seq;
+    if (this.#behind) return false;
     // A question whose answer was lost: what came between it and this one is not known to have been nothing.
     const missed = last === undefined ? this.#asked > 1 : !same;
     this.#asked = 0;
     this.#position = { epoch, seq: same ? Math.max(last.seq, seq) : seq };
     if (gap || missed) this.#tellGap();
+    return true;
   }
 
   tell(event: string, payload: unknown, seq: number | undefined): void {
+    // It comes again, behind what was missed.
+    if (this.#behind) return;
     if (this.#position !== undefined) {
       if (seq === undefined) {
         // The actor keeps no history any more: nobody can say what happened since the last event.
@@ -113,6 +123,7 @@ export class EventFeed {
     this.#position = undefined;
     this.#asked = 0;
     this.#refused = false;
+    this.#behind = false;
   }
 
   #tellGap(): void {

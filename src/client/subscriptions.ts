@@ -133,8 +133,9 @@ export class Subscriptions {
     const channel = this.#channels.get(keyOf(message));
     if (channel === undefined) return;
     if (message.type === 'event') channel.feed.tell(message.event, message.payload, message.seq);
-    else if (message.type === 'event:position') channel.feed.move(message, message.gap);
-    else if (message.type === 'state:snapshot') channel.store?.replace(message.state, positionOf(message));
+    else if (message.type === 'event:position') {
+      if (!channel.feed.move(message, message.gap)) this.#subscribe('event', channel);
+    } else if (message.type === 'state:snapshot') channel.store?.replace(message.state, positionOf(message));
     else if (message.type === 'state:patch') this.#patch(channel, message);
   }
 

@@ -67,6 +67,17 @@ describe('events with a history', () => {
     expect(await peer.frame()).toMatchObject({ since: { epoch: 'e1', seq: 10 } });
   });
 
+  it('are asked for when the server goes on by itself, further on than they were told', async () => {
+    await using test = await listening();
+    test.peer.send(message('a', 11), position(15), message('d', 16));
+    expect(await test.peer.frame()).toEqual({ type: 'event:sub', ...room, since: { epoch: 'e1', seq: 11 } });
+    test.peer.send(message('e', 17));
+    test.peer.send(position(11), message('b', 13), message('d', 16), message('e', 17), message('f', 18));
+    await roundTrip(test, test.peer);
+    expect(test.seen).toEqual(['a', 'b', 'd', 'e', 'f']);
+    expect(test.reports).toEqual([]);
+  });
+
   it('tell a gap before what follows it', async () => {
     await using test = await listening();
     test.peer.send(message('a', 11));
