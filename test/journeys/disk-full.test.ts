@@ -149,6 +149,40 @@ test('a full disk loses nothing that was acknowledged, and heals by itself', { t
   }
 });
 
+test('a stop on a full disk ends within its time, and loses nothing that was acknowledged', {
+  timeout: 60_000,
+}, async () => {
+  const stage = new Stage();
+  const disk = smallDisk(stage);
+  const dataDir = join(disk, 'data');
+  const ballast = join(disk, 'ballast');
+  const timeoutMs = 5000;
+  const options = { app: 'ledger', dataDir, env: { SHUTDOWN_TIMEOUT_MS: String(timeoutMs) } };
+  const server = await stage.serve(options);
+  const client = await stage.connect(server, { v1: true });
+  const ends = await append(client, 'before', (_, n) => n === 20);
+  fill(ballast);
+  let refusals = 0;
+  const full = await append(client, 'full', ({ outcome }) => {
+    if (outcome !== 'ok') refusals += 1;
+    return refusals >= 5;
+  });
+  for (const [entry, end] of full) ends.set(entry, end);
+  const began = performance.now();
+  expect(await server.term()).toEqual({ code: 0, signal: null });
+  // A bound, not a speed: the process must not outlive its budget and be killed by whoever sent the signal.
+  expect(performance.now() - began).toBeLessThan(timeoutMs + 1000);
+  expect((await client.closed).code).toBe(1012);
+
+  rmSync(ballast);
+  const again = await stage.serve(options);
+  const { json } = await getState(again.address, 'list', 'log', { token: await mint() });
+  const { entries } = json() as { entries: string[] };
+  expect(new Set(entries).size).toBe(entries.length);
+  expect(entriesOf(ends, 'ok').filter((entry) => !entries.includes(entry))).toEqual([]);
+  expect(entriesOf(ends, 'rejected', 'failed').filter((entry) => entries.includes(entry))).toEqual([]);
+});
+
 test('a start on a full disk serves what is there, or says why it cannot', { timeout: 60_000 }, async () => {
   const stage = new Stage();
   const disk = smallDisk(stage);
