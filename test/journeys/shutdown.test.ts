@@ -158,6 +158,29 @@ describe('a handler that never ends', () => {
   });
 });
 
+test('a loop that never ends, and a client that does not read, are cut off within the budget', async () => {
+  const timeoutMs = 3000;
+  const stage = newStage();
+  const options = { app: 'faults', dataDir: stage.dataDir() };
+  const server = await stage.serve({ ...options, env: { SHUTDOWN_TIMEOUT_MS: String(timeoutMs) } });
+  const deaf = await stage.connect(server, { v1: true });
+  const client = await stage.connect(server, { v1: true });
+  expect(await client.rpc('faults', 'kept', 'add')).toBe(1);
+  deaf.pause();
+  const looping = client.call({ actor: 'faults', actorId: 'f', method: 'loop' }).catch(({ name }: Error) => ({ name }));
+  // Answered in order: the call is with its shard by then.
+  client.send({ type: 'ping' });
+  await client.until(({ type }) => type === 'pong');
+  const began = performance.now();
+  expect(await server.term()).toEqual({ code: 1, signal: null });
+  // A bound, not a speed: the process must not outlive its budget and be killed by whoever sent the signal.
+  expect(performance.now() - began).toBeLessThan(timeoutMs + 1000);
+  const end = await looping;
+  expect('name' in end ? end.name : end.outcome).toMatch(/^LostError$|^unknown$/);
+  const again = await stage.connect(await stage.serve(options));
+  expect(await again.rpc('faults', 'kept', 'get')).toBe(1);
+});
+
 test('health and readiness part ways while the process drains', async () => {
   const stage = newStage();
   const adminPort = await freePort();
