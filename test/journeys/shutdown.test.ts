@@ -39,9 +39,10 @@ describe('a stop under load', () => {
         client.call({ actor: 'sleeper', actorId: `${who}.${n % 5}`, method: 'sleep', input: { ms: n % 20 } }),
       ),
     );
-    const http = post(server.address, ['sleeper', 'http', 'sleep'], { token: await mint(), input: { ms: 300 } });
+    const http = post(server.address, ['sleeper', 'http', 'sleep'], { token: await mint(), input: { ms: 1000 } });
     // All of them are on the server when the last one was answered by another actor.
     await Promise.all([base.rpc('sleeper', 'mark', 'quick'), v1.rpc('sleeper', 'mark', 'quick')]);
+    expect((await post(server.address, ['sleeper', 'mark', 'quick'], { token: await mint() })).status).toBe(200);
     const exit = server.term();
     const answers = await Promise.all(calls);
     for (const reply of answers) expect(reply.error).toBeUndefined();
