@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { handMadeApp } from './support/hand-made-app.ts';
 
 const root = join(import.meta.dirname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'fermata-package-'));
@@ -82,7 +83,7 @@ test('its command runs', () => {
 });
 
 test('an app is served from a built package: ready, one call, a clean stop', { timeout: 2 * minutes }, async () => {
-  writeFileSync(join(consumer, 'app.js'), appSource);
+  writeFileSync(join(consumer, 'app.js'), handMadeApp);
   const server = spawn(join(consumer, 'node_modules/.bin/fermata'), ['serve', 'app.js', '--dev', '--port', '0'], {
     cwd: consumer,
     env,
@@ -137,25 +138,6 @@ async function addressOf(server: ChildProcess): Promise<string> {
   }
   throw new Error(`it ended before it was ready:\n${seen.join('\n')}`);
 }
-
-// No schema library is installed there, so the schemas are made by hand.
-const appSource = `
-import { actor, createApp } from 'fermata';
-
-const schema = (validate) => ({ '~standard': { version: 1, vendor: 'hand', validate } });
-
-const counter = actor({
-  state: schema((value) => ({ value: { count: 0, ...value } })),
-  methods: {
-    add: {
-      input: schema((value) => (typeof value?.amount === 'number' ? { value } : { issues: [{ message: 'amount is missing' }] })),
-      handler: ({ state, input }) => (state.count += input.amount),
-    },
-  },
-});
-
-export const app = createApp({ actors: { counter } });
-`;
 
 const misuse = `
 import { createClient } from 'fermata/client';

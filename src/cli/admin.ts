@@ -20,8 +20,7 @@ export interface AdminParts {
 export async function startAdmin({ host, port, phase, details, metrics }: AdminParts): Promise<() => void> {
   const routes: Record<string, (response: ServerResponse) => void> = {
     '/health': (response) => answer(response, 200, { phase: phase.name, ...details() }),
-    '/ready': (response) =>
-      answer(response, phase.name === 'ready' && !phase.impaired ? 200 : 503, { phase: phase.name }),
+    '/ready': (response) => answer(response, phase.takesTraffic ? 200 : 503, { phase: phase.name }),
     '/metrics': (response) => void answerMetrics(response, metrics),
   };
   const known = new Map(Object.entries(routes));

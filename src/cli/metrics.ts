@@ -22,6 +22,7 @@ export interface MetricsParts {
 }
 
 export class Metrics {
+  readonly contentType: string;
   readonly #parts: MetricsParts;
   readonly #process = new Registry();
   readonly #loopDelay = new LoopDelay('main');
@@ -33,10 +34,9 @@ export class Metrics {
 
   constructor(parts: MetricsParts) {
     this.#parts = parts;
+    this.contentType = this.#process.contentType;
     collectDefaultMetrics({ register: this.#process });
   }
-
-  readonly contentType = this.#process.contentType;
 
   /** Whoever asks while it is being gathered gets the same text. */
   text(): Promise<string> {

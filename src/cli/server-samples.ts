@@ -17,7 +17,7 @@ export async function serverSamples({ dataDir, phase, quarantinedCalls, backup }
   const tenants = await readdir(dataPaths(dataDir).tenants).catch(() => []);
   return [
     samples('fermata_info', 'version', [[version(), 1]]),
-    sample('fermata_ready', phase.name === 'ready' && !phase.impaired ? 1 : 0),
+    sample('fermata_ready', phase.takesTraffic ? 1 : 0),
     sample('fermata_tenants', tenants.length),
     sample('fermata_quarantined_calls', quarantinedCalls),
     ...(backup === undefined ? [] : backupSamples(backup)),

@@ -67,7 +67,7 @@ export function httpHandler(options: HttpOptions): (res: HttpResponse, req: Http
         return exchange.json(200, '{"status":"ok"}');
       case 'ready':
         return exchange.json(
-          phase.name === 'ready' && !phase.impaired ? 200 : 503,
+          phase.takesTraffic ? 200 : 503,
           `{"status":"${phase.impaired ? 'impaired' : phase.name}"}`,
         );
       case 'socket':

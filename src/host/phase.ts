@@ -23,6 +23,11 @@ export class Phase {
     return Atomics.load(this.#word, 1) !== 0;
   }
 
+  /** Should it get new traffic? What `/ready` says. */
+  get takesTraffic(): boolean {
+    return this.name === 'ready' && !this.impaired;
+  }
+
   setImpaired(impaired: boolean): void {
     Atomics.store(this.#word, 1, impaired ? 1 : 0);
   }

@@ -26,6 +26,7 @@ import { eventually } from '../support/wait.ts';
 import { assertChroot, type Mount } from './chroot.ts';
 import { Container, makeVolume } from './container.ts';
 import { buildImage, type Image } from './image-build.ts';
+import { handMadeApp } from '../support/hand-made-app.ts';
 
 /** Of its kind "slim" on Debian 12 with Node 22, by Docker's own list. The whole may have 250 MB. */
 const baseMb = 227.33;
@@ -180,7 +181,7 @@ function appMounts(): Mount[] {
   const app = join(folder, 'app');
   mkdirSync(app, { recursive: true });
   writeFileSync(join(app, 'package.json'), '{ "type": "module" }');
-  writeFileSync(join(app, 'app.js'), appSource);
+  writeFileSync(join(app, 'app.js'), handMadeApp);
   const file = join(folder, 'jwt-secret');
   writeFileSync(file, secret);
   return [
@@ -227,21 +228,3 @@ async function freePort(): Promise<number> {
     });
   });
 }
-
-const appSource = `
-import { actor, createApp } from 'fermata';
-
-const schema = (validate) => ({ '~standard': { version: 1, vendor: 'hand', validate } });
-
-const counter = actor({
-  state: schema((value) => ({ value: { count: 0, ...value } })),
-  methods: {
-    add: {
-      input: schema((value) => (typeof value?.amount === 'number' ? { value } : { issues: [{ message: 'amount is missing' }] })),
-      handler: ({ state, input }) => (state.count += input.amount),
-    },
-  },
-});
-
-export const app = createApp({ actors: { counter } });
-`;
