@@ -11,7 +11,6 @@ import { inboundOp, type InboundFrame, type SessionInfo, type Stream } from '../
 import { AppError, type ErrorBody } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { StreamPosition } from '../protocol/messages.ts';
-import { shardOf } from '../protocol/placement.ts';
 import type { GatewayLink } from '../transport/contract.ts';
 import type { Principal } from './auth.ts';
 import type { CallLog } from './call-log.ts';
@@ -123,7 +122,7 @@ export class Intake {
   /** The refusal, or undefined when the call is on its way and `waiter` will hear of it. */
   call(session: Session, call: Call, waiter: Waiter): ErrorBody | undefined {
     const { actor, actorId, method, key, ack, deadlineMs, input, chars, trace } = call;
-    const shard = shardOf(session.info.tenant, actor, actorId, this.#link.shards);
+    const shard = this.#link.place(session.info.tenant, actor, actorId);
     const refusal = this.#refusal(session, shard) ?? this.#poison.refusal(session.info.tenant, call);
     if (refusal !== undefined) {
       this.#meters.turnedAway();
@@ -138,7 +137,7 @@ export class Intake {
   }
 
   read(session: Session, actor: string, actorId: string, waiter: Waiter): ErrorBody | undefined {
-    const shard = shardOf(session.info.tenant, actor, actorId, this.#link.shards);
+    const shard = this.#link.place(session.info.tenant, actor, actorId);
     const refusal = this.#refusal(session, shard);
     if (refusal !== undefined) return refusal;
     const frame = this.#frameFor(session, shard, 0);
@@ -155,7 +154,7 @@ export class Intake {
     stream: Stream,
     since: StreamPosition | undefined,
   ): ErrorBody | undefined {
-    const shard = shardOf(session.info.tenant, actor, actorId, this.#link.shards);
+    const shard = this.#link.place(session.info.tenant, actor, actorId);
     if (session.subscriptions.size >= this.#limits.connectionActorsMax * 2) return tooManySubscriptions;
     const subscription = { shard, actor, actorId, stream, since };
     // A shard that is away hears of it when it is back.
@@ -165,7 +164,7 @@ export class Intake {
   }
 
   unsubscribe(session: Session, actor: string, actorId: string, stream: Stream): void {
-    const shard = shardOf(session.info.tenant, actor, actorId, this.#link.shards);
+    const shard = this.#link.place(session.info.tenant, actor, actorId);
     session.subscriptions.delete(nameOf({ actor, actorId, stream }));
     if (this.#away.has(shard)) return;
     this.#frameFor(session, shard, 0).add([inboundOp.unsubscribe, session.number, actor, actorId, stream]);
@@ -213,7 +212,7 @@ export class Intake {
     const { connectionCallsMax, tenantCallsMax, shardCallsMax } = this.#limits;
     if (session.info.kind === 'ws' && session.inFlight.calls >= connectionCallsMax) return connectionBusy;
     if (session.load.calls >= tenantCallsMax) return tenantBusy;
-    if (this.#pending.shardCalls[shard]! >= shardCallsMax) return serverBusy;
+    if (this.#pending.shardCalls[shard]! >= shardCallsMax || !this.#link.accepts(shard)) return serverBusy;
     if (this.#away.has(shard)) return shardAway;
     return undefined;
   }

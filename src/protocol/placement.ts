@@ -13,9 +13,18 @@ export function shardOf(tenant: string, type: string, id: string, shards: number
   hash = fold(hash, tenant);
   hash = fold(hash, type);
   hash = fold(hash, id);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (((hash ^ (hash >>> 16)) >>> 0) % partitions) % shards;
+  return (finish(hash) % partitions) % shards;
+}
+
+/** Slot of a tenant among `slots`: says which runtime owns its data, when there are several. */
+export function slotOf(tenant: string, slots: number): number {
+  return finish(fold(0x811c9dc5, tenant)) % slots;
+}
+
+function finish(hash: number): number {
+  let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
 }
 
 function fold(start: number, text: string): number {

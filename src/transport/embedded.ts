@@ -3,6 +3,7 @@
  * lays the cables at start and is not on the path of a call.
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { shardOf } from '../protocol/placement.ts';
 import type { GatewayLink, ShardLink } from './contract.ts';
 
 export interface Cables {
@@ -27,7 +28,9 @@ export interface Replaceable {
 }
 
 export function gatewayLink(ports: readonly MessagePort[]): GatewayLink & Replaceable {
-  return { shards: ports.length, ...link(ports) };
+  const shards = ports.length;
+  const place = (tenant: string, type: string, id: string): number => shardOf(tenant, type, id, shards);
+  return { shards, place, accepts: () => true, ...link(ports) };
 }
 
 export function shardLink(ports: readonly MessagePort[]): ShardLink & Replaceable {

@@ -1,5 +1,5 @@
 /**
- * Programs that a few tests need beside Node: strace and a C compiler to make a disk misbehave, a browser, nginx. They are
+ * Programs that a few tests need beside Node: strace and a C compiler to make a disk misbehave, a browser, nginx, nats-server. They are
  * looked for, installed from Debian's packages where that is possible, and otherwise the test fails with what to do: a test
  * that is skipped proves nothing.
  */
@@ -8,7 +8,14 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** Debian's package of each. */
-const packages = { strace: 'strace', gcc: 'gcc', chromium: 'chromium', nginx: 'nginx', openssl: 'openssl' } as const;
+const packages = {
+  strace: 'strace',
+  gcc: 'gcc',
+  chromium: 'chromium',
+  nginx: 'nginx',
+  openssl: 'openssl',
+  'nats-server': 'nats-server',
+} as const;
 
 const installMsMax = 240_000;
 /** Another file of tests may be installing at the same moment. */
