@@ -6,12 +6,12 @@
 import type { Logger } from '../host/log.ts';
 import type { Thread } from '../host/thread.ts';
 import type { SessionRecord } from '../storage/contract.ts';
-import type { Gateways } from './gateways.ts';
+import type { Fronts } from './server-parts.ts';
 
 const everyMs = 1000;
 
 export class SessionRecords {
-  readonly #gateways: Gateways;
+  readonly #fronts: Fronts;
   readonly #keeper: Thread;
   readonly #log: Logger;
   /** Sessions that have not ended, by gateway, so that they can be ended when it dies. */
@@ -20,8 +20,8 @@ export class SessionRecords {
   #timer: NodeJS.Timeout | undefined;
   #under: Promise<void> = Promise.resolve();
 
-  constructor(gateways: Gateways, keeper: Thread, log: Logger) {
-    this.#gateways = gateways;
+  constructor(fronts: Fronts, keeper: Thread, log: Logger) {
+    this.#fronts = fronts;
     this.#keeper = keeper;
     this.#log = log;
   }
@@ -55,7 +55,7 @@ export class SessionRecords {
     const endings = this.#endings;
     this.#endings = [];
     try {
-      const taken = await this.#gateways.ask<SessionRecord[]>('takeSessionRecords');
+      const taken = await this.#fronts.ask<SessionRecord[]>('takeSessionRecords');
       for (const [gateway, records] of taken.entries())
         if (records !== undefined) this.#note((this.#alive[gateway] ??= new Map()), records);
       const records = [...endings, ...taken.flatMap((records) => records ?? [])];

@@ -10,6 +10,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Config } from '../host/config.ts';
+import type { Lease } from '../host/lease.ts';
 import type { Logger, LogOptions } from '../host/log.ts';
 import { Thread } from '../host/thread.ts';
 import { Vitals } from '../host/vitals.ts';
@@ -22,7 +23,9 @@ export interface ShardsParts {
   readonly logOptions: LogOptions;
   readonly log: Logger;
   readonly keeper: Thread;
-  /** As they are now, by number. */
+  /** The right to commit, when it is the cluster's to give. */
+  readonly lease: Lease | undefined;
+  /** Whoever hands calls to shards, as they are now, by number. */
   readonly gateways: () => readonly Thread[];
   readonly restarts: Restarts;
   readonly watchdog: Watchdog;
@@ -88,8 +91,9 @@ export class Shards {
     const vitals = new Vitals();
     const restarted = waitedMs !== undefined;
     const waitMs = waitedMs === undefined ? 0 : longerWait(waitedMs);
-    const { logOptions: log } = this.#parts;
-    const data = { index, app, dataDir, limits, restarted, ports, keeper, vitals: vitals.memory, log };
+    const { logOptions: log, lease: held } = this.#parts;
+    const lease = held?.memory;
+    const data = { index, app, dataDir, limits, lease, restarted, ports, keeper, vitals: vitals.memory, log };
     const thread = new Thread(`shard-${index}`, 'shard', data, [...ports, keeper], limits.shardHeapMbMax);
     const shard = { thread, vitals, startedMs: performance.now(), waitMs };
     void thread.died.then(({ code, error }) => {

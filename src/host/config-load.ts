@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { checkLimits, defaultLimits, partitions, type Limits } from '../protocol/limits.ts';
 import type { AuthConfig, BackupConfig, Config } from './config.ts';
 import { label, SettingReader, type ConfigSources, type Origin } from './config-reader.ts';
+import { readNats } from './config-nats.ts';
 import { checkAuth, checkBackup, checkPorts, checkServing } from './config-rules.ts';
 import { settingNames, type SettingName } from './config-settings.ts';
 import { backupKeep, durationOrOff } from './config-times.ts';
@@ -79,7 +80,7 @@ export function loadConfig(sources: ConfigSources, options: LoadOptions = {}): L
     logLevel: reader.read('LOG_LEVEL', 'info', oneOf(logLevels)),
     allowedOrigins: reader.read('ALLOWED_ORIGINS', [], origins),
     auth: readAuth(reader),
-    natsUrl: reader.read('NATS_URL', undefined, anyText),
+    ...readNats(reader),
     limits: limits.values,
   };
   checkPorts(config, reader);
@@ -155,7 +156,8 @@ function readLimits(reader: SettingReader): { values: Limits; origins: Map<strin
 }
 
 function freeze(config: Config): Config {
-  const { allowedOrigins, auth, backup, limits } = config;
-  for (const part of [allowedOrigins, auth, auth.algorithms, backup, backup.keep, limits]) Object.freeze(part);
+  const { allowedOrigins, auth, backup, limits, nats, natsServer } = config;
+  const parts = [allowedOrigins, auth, auth.algorithms, backup, backup.keep, limits];
+  for (const part of [...parts, nats, nats?.servers, natsServer, natsServer?.leafRemotes]) Object.freeze(part);
   return Object.freeze(config);
 }

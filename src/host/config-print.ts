@@ -49,6 +49,7 @@ function rowsOf({ config, origins, limitOrigins }: LoadedConfig): Row[] {
 
 /** A URL may carry a user and a password in front of its host. */
 function withoutPassword(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutPassword);
   return typeof value === 'string' ? value.replace(/^([a-z]+:\/\/)[^/@]*@/i, '$1[hidden]@') : value;
 }
 

@@ -82,7 +82,4 @@ export function checkServing(config: Config, reader: SettingReader): void {
       `--dev asks for no tokens, so it never listens on "${config.host}"; use 127.0.0.1, or leave out --dev and set up tokens`,
     );
   }
-  if (reader.isSet('NATS_URL')) {
-    reader.fail('NATS_URL', 'this version runs in one process and does not use NATS; leave it out');
-  }
 }

@@ -2,6 +2,7 @@
  * Every setting that an operator has, as data: its name in the environment, what it expects, what it is for. The flag is
  * the same word in kebab case. `--help`, `--print-config`, the loader and docs/configuration.md all speak from this list.
  */
+import { natsSettings } from './config-nats-settings.ts';
 import { durationText, keepText } from './config-times.ts';
 import { logLevels } from './log.ts';
 import type { Config } from './config.ts';
@@ -149,12 +150,7 @@ export const settings = {
     fallback: 'none',
     of: (c: Config) => c.auth.revokedFile,
   },
-  NATS_URL: {
-    value: '<url>',
-    help: 'Reserved for several machines; this version runs in one process and refuses it.',
-    fallback: 'none',
-    of: (c: Config) => c.natsUrl,
-  },
+  ...natsSettings,
   LIMITS: {
     value: '<name=value>',
     help: 'Change one bound; repeatable. In the environment: LIMITS=name=value,name=value.',

@@ -9,12 +9,21 @@ const durationMsMax = 7 * unitsMs.d;
 
 /** `90s`, `15m`, `1h`, `1d` in milliseconds; undefined for `off`. */
 export function durationOrOff(text: string): Parsed<number | undefined> {
-  const word = text.trim();
-  if (word === 'off') return { value: undefined };
-  const [, figure = '', unit = ''] = /^(\d{1,9})([smhd])$/.exec(word) ?? [];
-  const value = Number(figure) * (Object.entries(unitsMs).find(([name]) => name === unit)?.[1] ?? 0);
-  if (value >= durationMsMin && value <= durationMsMax) return { value };
-  return { problem: `"${text}" is no time from 1m to 7d; write a number and s, m, h or d, such as 15m, or off` };
+  if (text.trim() === 'off') return { value: undefined };
+  const parsed = duration(durationMsMin)(text);
+  return 'value' in parsed ? parsed : { problem: `${parsed.problem}, or off` };
+}
+
+/** The same without `off`, at least `msMin`. */
+export function duration(msMin: number): (text: string) => Parsed<number> {
+  return (text) => {
+    const [, figure = '', unit = ''] = /^(\d{1,9})([smhd])$/.exec(text.trim()) ?? [];
+    const value = Number(figure) * (Object.entries(unitsMs).find(([name]) => name === unit)?.[1] ?? 0);
+    if (value >= msMin && value <= durationMsMax) return { value };
+    return {
+      problem: `"${text}" is no time from ${durationText(msMin)} to 7d; write a number and s, m, h or d, such as 15m`,
+    };
+  };
 }
 
 export function durationText(ms: number | undefined): string {

@@ -106,6 +106,11 @@ export function revokedFile(text: string): Parsed<string> {
   return 'problem' in list ? { problem: `"${text}" ${list.problem}` } : { value: text.trim() };
 }
 
+export function readableFile(text: string): Parsed<string> {
+  const file = readText(text.trim());
+  return 'problem' in file ? file : { value: text.trim() };
+}
+
 export function secretFile(text: string): Parsed<string> {
   const file = readText(text.trim());
   if ('problem' in file) return file;

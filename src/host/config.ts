@@ -33,6 +33,36 @@ export interface BackupConfig {
   readonly keep: BackupKeep;
 }
 
+/** How to reach NATS. Strings and numbers only: threads are given it as it is. */
+export interface NatsConfig {
+  readonly servers: readonly string[];
+  readonly user: string | undefined;
+  readonly password: string | undefined;
+  readonly token: string | undefined;
+  /** File of a user's JWT and seed, as `nsc` writes it. */
+  readonly credsFile: string | undefined;
+  /** File of a user's nkey seed. */
+  readonly nkeyFile: string | undefined;
+  /** PEM files; TLS is used when the server or a `tls://` address asks for it, or one of them is given. */
+  readonly tlsCaFile: string | undefined;
+  readonly tlsCertFile: string | undefined;
+  readonly tlsKeyFile: string | undefined;
+  /** Copies of streams and buckets in a NATS cluster. What exists with more keeps them. */
+  readonly replicas: number;
+}
+
+/** A nats-server of our own. */
+export interface NatsServerConfig {
+  /** Program; a name is looked for on the PATH. */
+  readonly bin: string;
+  readonly host: string;
+  readonly port: number;
+  /** URLs of hubs that it is a leaf of, at most ten. */
+  readonly leafRemotes: readonly string[];
+  /** JetStream domain; needed below a hub that has JetStream too. */
+  readonly domain: string | undefined;
+}
+
 export interface Config {
   /** Path of the module that exports the app. */
   readonly app: string;
@@ -54,6 +84,11 @@ export interface Config {
   /** Exact origins that browsers may connect from. Empty: any in development, none otherwise. */
   readonly allowedOrigins: readonly string[];
   readonly auth: AuthConfig;
-  readonly natsUrl: string | undefined;
+  /** Undefined: one process, without NATS. */
+  readonly nats: NatsConfig | undefined;
+  /** Started and supervised by this process; `nats` then speaks of it. */
+  readonly natsServer: NatsServerConfig | undefined;
+  /** Milliseconds for which a node that is away keeps slots that hold no data. Those with data stay its own. */
+  readonly slotGraceMs: number;
   readonly limits: Limits;
 }

@@ -72,6 +72,8 @@ export interface SlotFrame {
   readonly ageMs: number;
   /** A runtime that died may have begun with it: what has no key must not be run. */
   readonly doubtful: boolean;
+  /** Its order among the others cannot be known any more: its calls must not be run, and are answered as unknown. */
+  readonly late: boolean;
   /** Every call in it was answered, and the answers were sent: it is forgotten everywhere. */
   done(): void;
   /** It cannot be handled, now or ever: it is put aside as a dead letter, with the reason. */

@@ -32,7 +32,9 @@ describe('where a value comes from', () => {
         queryToken: false,
         revokedFile: undefined,
       },
-      natsUrl: undefined,
+      nats: undefined,
+      natsServer: undefined,
+      slotGraceMs: 300_000,
       limits: defaultLimits,
     });
   });
@@ -57,7 +59,9 @@ describe('where a value comes from', () => {
   test('every setting is read from its fixed variable and from the flag of the same words', () => {
     const keys = file('keys.json', '{"keys":[]}');
     const revoked = file('revoked.json', '{"jti":[]}');
-    const values: Record<string, [text: string, at: (loaded: LoadedConfig) => unknown, value: unknown]> = {
+    const nats = { NATS_URL: 'nats://127.0.0.1:4222' };
+    type Row = [text: string, at: (loaded: LoadedConfig) => unknown, value: unknown, beside?: Record<string, string>];
+    const values: Record<string, Row> = {
       HOST: ['::1', (l) => l.config.host, '::1'],
       PORT: ['0', (l) => l.config.port, 0],
       DATA_DIR: ['/srv/x', (l) => l.config.dataDir, '/srv/x'],
@@ -85,14 +89,35 @@ describe('where a value comes from', () => {
       AUTH_TENANT_CLAIM: ['org', (l) => l.config.auth.tenantClaim, 'org'],
       AUTH_QUERY_TOKEN: ['true', (l) => l.config.auth.queryToken, true],
       AUTH_REVOKED_FILE: [revoked, (l) => l.config.auth.revokedFile, revoked],
-      NATS_URL: ['nats://127.0.0.1:4222', (l) => l.config.natsUrl, 'nats://127.0.0.1:4222'],
+      NATS_URL: ['nats://a:4222, tls://b', (l) => l.config.nats?.servers, ['nats://a:4222', 'tls://b']],
+      NATS_USER: ['me', (l) => l.config.nats?.user, 'me', { ...nats, NATS_PASSWORD: 'pass' }],
+      NATS_PASSWORD: ['pass', (l) => l.config.nats?.password, 'pass', { ...nats, NATS_USER: 'me' }],
+      NATS_TOKEN: ['word', (l) => l.config.nats?.token, 'word', nats],
+      NATS_CREDS_FILE: [keys, (l) => l.config.nats?.credsFile, keys, nats],
+      NATS_NKEY_FILE: [keys, (l) => l.config.nats?.nkeyFile, keys, nats],
+      NATS_TLS_CA_FILE: [keys, (l) => l.config.nats?.tlsCaFile, keys, nats],
+      NATS_TLS_CERT_FILE: [keys, (l) => l.config.nats?.tlsCertFile, keys, { ...nats, NATS_TLS_KEY_FILE: keys }],
+      NATS_TLS_KEY_FILE: [keys, (l) => l.config.nats?.tlsKeyFile, keys, { ...nats, NATS_TLS_CERT_FILE: keys }],
+      NATS_REPLICAS: ['3', (l) => l.config.nats?.replicas, 3, nats],
+      SLOT_GRACE: ['30s', (l) => l.config.slotGraceMs, 30_000],
+      NATS: ['managed', (l) => l.config.natsServer?.host, '127.0.0.1'],
+      NATS_SERVER_BIN: ['/opt/nats', (l) => l.config.natsServer?.bin, '/opt/nats', { NATS: 'managed' }],
+      NATS_SERVER_HOST: ['0.0.0.0', (l) => l.config.natsServer?.host, '0.0.0.0', { NATS: 'managed' }],
+      NATS_SERVER_PORT: ['5222', (l) => l.config.natsServer?.port, 5222, { NATS: 'managed' }],
+      LEAF_REMOTES: [
+        'nats-leaf://hub:7422',
+        (l) => l.config.natsServer?.leafRemotes,
+        ['nats-leaf://hub:7422'],
+        { NATS: 'managed' },
+      ],
+      NATS_DOMAIN: ['shop', (l) => l.config.natsServer?.domain, 'shop', { NATS: 'managed' }],
       LIMITS: ['turnMs=5000', (l) => l.config.limits.turnMs, 5000],
     };
     expect([...Object.keys(values), 'DEV'].sort()).toEqual([...settingNames].sort());
-    for (const [name, [text, at, value]] of Object.entries(values)) {
-      expect(at(load({}, { [name]: text })), name).toEqual(value);
+    for (const [name, [text, at, value, beside = {}]] of Object.entries(values)) {
+      expect(at(load({}, { ...beside, [name]: text })), name).toEqual(value);
       const flag = name === 'LIMITS' ? '--limit' : `--${name.toLowerCase().replaceAll('_', '-')}`;
-      expect(at(load({ [flag]: text })), flag).toEqual(value);
+      expect(at(load({ [flag]: text }, beside)), flag).toEqual(value);
     }
   });
 

@@ -121,11 +121,35 @@ describe('what serving asks for', () => {
   test('with keys any address is fine', () => {
     expect(problems({ '--host': '0.0.0.0' }, { AUTH_JWT_SECRET: secret }, serving)).toEqual([]);
   });
+});
 
-  test('NATS is refused in one clear line as long as one process is all there is', () => {
-    const found = problems({ '--dev': 'true' }, { NATS_URL: 'nats://user:hush@127.0.0.1:4222' }, serving);
-    expect(found).toEqual([
-      'NATS_URL (environment): this version runs in one process and does not use NATS; leave it out',
+describe('NATS', () => {
+  const url = { NATS_URL: 'nats://127.0.0.1:4222' };
+
+  test('an address that is none is told without what may be a password in it', () => {
+    const [problem] = problems({}, { NATS_URL: 'nats://a:4222,http://me:hush@b' });
+    expect(problem).toBe(
+      'NATS_URL (environment): address 2 of 2 is no address of NATS, such as nats://127.0.0.1:4222 or tls://nats.example.com:4222',
+    );
+  });
+
+  test('a setting of NATS without NATS means nothing, and that is said', () => {
+    expect(problems({}, { NATS_TOKEN: 'word' })).toEqual([
+      'NATS_TOKEN (environment): means nothing without NATS servers; set NATS_URL',
     ]);
+    expect(problems({ '--leaf-remotes': 'nats-leaf://hub:7422' }, url)).toEqual([
+      '--leaf-remotes: means nothing without a nats-server of our own; add --nats managed',
+    ]);
+  });
+
+  test('there is one way to say who we are, and its halves belong together', () => {
+    expect(problems({}, { ...url, NATS_TOKEN: 'word', NATS_USER: 'me', NATS_PASSWORD: 'hush' })).toHaveLength(1);
+    expect(problems({}, { ...url, NATS_USER: 'me' })[0]).toContain('user and password belong together');
+  });
+
+  test('a managed server brings its address, and is a leaf of ten hubs at most', () => {
+    expect(problems({ '--nats': 'managed' }, url)[0]).toContain('a managed nats-server brings its own address');
+    const hubs = Array.from({ length: 11 }, (_, n) => `nats-leaf://hub${n}:7422`).join();
+    expect(problems({ '--nats': 'managed', '--leaf-remotes': hubs })[0]).toContain('names 11 hubs; at most 10');
   });
 });
