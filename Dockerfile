@@ -3,6 +3,7 @@
 #     docker build --tag fermata .
 #     docker run --rm fermata --version
 #
+# The same image runs `serve`, `gateway` and `runtime`: what stands behind its name takes the place of CMD.
 # docs/deploy.md says how an app gets in. test/deploy reads this file, and runs its steps and the result without Docker.
 
 # A digest pins it: --build-arg NODE_IMAGE=node:22-bookworm-slim@sha256:…
@@ -22,12 +23,12 @@ FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /build
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
-# Binaries of other platforms and the sources of SQLite are nine tenths of the bytes, and nothing loads them.
+# Binaries of other platforms, the sources of SQLite and a package's own tests are nine tenths of the bytes; nothing loads them.
 RUN find node_modules/uWebSockets.js -name 'uws_*.node' \
       ! -name "uws_$(node -p 'process.platform + "_" + process.arch + "_" + process.versions.modules').node" -delete \
     && find node_modules/better-sqlite3/prebuilds -name '*.node' \
       ! -name "$(node -p 'process.platform + "-" + process.arch').node" -delete \
-    && rm -r node_modules/better-sqlite3/deps node_modules/better-sqlite3/src
+    && rm -r node_modules/better-sqlite3/deps node_modules/better-sqlite3/src node_modules/bintrees/test
 # What is left must load, or there is no image.
 RUN node --input-type=module \
       --eval 'import Database from "better-sqlite3"; import "uWebSockets.js"; new Database(":memory:").close()'
@@ -57,7 +58,8 @@ USER 10001:10001
 VOLUME ["/data"]
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-# Ready, not merely alive: what waits for it to be healthy wants to be served.
+# Ready, not merely alive: what waits for it to be healthy wants to be served. A `runtime` does not listen on PORT: for it
+# docker-compose.yml asks ADMIN_PORT instead.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 \
   CMD ["node", "--eval", "fetch('http://127.0.0.1:' + process.env.PORT + '/ready', { signal: AbortSignal.timeout(4000) }).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "/opt/fermata/dist/src/cli/main.js"]

@@ -19,7 +19,8 @@ export interface AdminParts {
 /** Settles when it listens, with the function that closes it. @throws Error when the address is taken or not of this machine */
 export async function startAdmin({ host, port, phase, details, metrics }: AdminParts): Promise<() => void> {
   const routes: Record<string, (response: ServerResponse) => void> = {
-    '/health': (response) => answer(response, 200, { phase: phase.name, ...details() }),
+    '/health': (response) =>
+      answer(response, phase.healthy ? 200 : 503, { phase: phase.name, health: phase.health, ...details() }),
     '/ready': (response) => answer(response, phase.takesTraffic ? 200 : 503, { phase: phase.name }),
     '/metrics': (response) => void answerMetrics(response, metrics),
   };

@@ -27,6 +27,11 @@ export async function announceReady(config: Config, port: number, log: Logger): 
   log.info({ address, shards, gateways, dataDir, dev }, 'ready');
 }
 
+/** A runtime has no address of its own: it is found through NATS. */
+export function announceRuntime({ shards, dataDir }: Config, log: Logger): void {
+  log.info({ shards, dataDir }, 'ready');
+}
+
 function tryIt(address: string, token: string): string {
   return `
   Fermata serves ${address}

@@ -12,10 +12,12 @@ import type { Command, Terminal } from './command.ts';
 import { doctorCommand } from './doctor-command.ts';
 import { exitCodes } from './exit-codes.ts';
 import { commandHelp, generalHelp } from './help.ts';
+import { gatewayCommand } from './gateway-command.ts';
 import { inspectCommand } from './inspect-command.ts';
 import { openDataOperations } from './open-data-operations.ts';
 import { quarantineCommand } from './quarantine-command.ts';
 import { restoreCommand } from './restore-command.ts';
+import { runtimeCommand } from './runtime-command.ts';
 import { serveCommand } from './serve-command.ts';
 import { tokenCommand } from './token-command.ts';
 import { version } from './version.ts';
@@ -23,6 +25,8 @@ import { verifyCommand } from './verify-command.ts';
 
 export const commands: readonly Command[] = [
   serveCommand,
+  gatewayCommand,
+  runtimeCommand,
   tokenCommand,
   inspectCommand,
   backupCommand(openDataOperations),

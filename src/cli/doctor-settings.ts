@@ -17,7 +17,7 @@ export interface ReadSettings {
 }
 
 export function readSettings(sources: ConfigSources, app: string): ReadSettings {
-  const whole = attempt(sources, { app, serving: true });
+  const whole = attempt(sources, { app, sockets: true });
   if (!('problems' in whole)) return { config: whole.config, origins: whole.origins, problems: [], unread: new Set() };
   const unread = new Set(wrongSettings(whole.problems, sources));
   for (;;) {

@@ -11,6 +11,10 @@ export const exitCodes = {
   noApp: 66,
   /** The port is in use. */
   portInUse: 69,
+  /** NATS cannot be reached, or its streams are unusable. */
+  natsUnavailable: 68,
+  /** Another process has the lease of this node. */
+  deposed: 75,
   /** A fault of Fermata's own. */
   internal: 70,
   /** The data directory is in use by another process, or cannot be created. */

@@ -1,11 +1,9 @@
-/** `fermata serve <app>`: reads and checks the configuration, then hands it to `serve`, which owns the process's life. */
-import { loadConfig } from '../host/config-load.ts';
-import { printConfig, printConfigJson } from '../host/config-print.ts';
+/** `fermata serve <app>`: the whole product in one process. */
 import { settingNames } from '../host/config-settings.ts';
-import { createLog } from '../host/log.ts';
-import { CommandError } from './command-error.ts';
-import { isOn, type Command, type Invocation } from './command.ts';
-import { exitCodes } from './exit-codes.ts';
+import type { Command } from './command.ts';
+import { printFlags, runServer } from './server-command.ts';
+
+const example = 'fermata serve app.ts --dev';
 
 export const serveCommand: Command = {
   name: 'serve',
@@ -13,42 +11,16 @@ export const serveCommand: Command = {
   summary: 'Serve an app of actors over WebSocket and HTTP.',
   about:
     'Loads the module <app> (.ts or .js), which exports an app made by createApp() as its default or as `app`, and serves it until SIGTERM or Ctrl-C. ' +
-    'Tokens are asked for unless --dev is given.',
+    'Tokens are asked for unless --dev is given. With NATS, other gateways and runtimes can join it.',
   examples: [
-    ['fermata serve app.ts --dev', 'Try it out on this machine.'],
+    [example, 'Try it out on this machine.'],
     ['AUTH_JWT_SECRET=… fermata serve app.js --host 0.0.0.0', 'Serve others, with tokens signed by a shared secret.'],
     ['fermata serve app.js --limit turnMs=5000', 'Change one bound.'],
+    ['fermata serve app.ts --dev --nats managed', 'With a nats-server of its own.'],
     ['fermata serve app.js --print-config', 'Show what would be used, and stop.'],
   ],
   positionalsMax: 1,
-  flags: [
-    {
-      name: '--print-config',
-      value: undefined,
-      help: 'Show every value and where it came from, secrets hidden, then exit.',
-    },
-    { name: '--json', value: undefined, help: 'With --print-config: as JSON.' },
-  ],
+  flags: printFlags,
   settings: settingNames,
-  run,
+  run: (invocation) => runServer(invocation, { sides: { sockets: true, data: true }, settings: settingNames, example }),
 };
-
-async function run(invocation: Invocation): Promise<number> {
-  const [app] = invocation.positionals;
-  const printing = isOn(invocation, '--print-config');
-  if (app === undefined && !printing) {
-    throw new CommandError('serve needs the module that exports your app', {
-      exitCode: exitCodes.usage,
-      hint: 'For example: fermata serve app.ts --dev',
-    });
-  }
-  const loaded = loadConfig(invocation, { app: app ?? '', serving: true });
-  if (printing) {
-    invocation.terminal.out(isOn(invocation, '--json') ? printConfigJson(loaded) : printConfig(loaded));
-    return exitCodes.ok;
-  }
-  const { config } = loaded;
-  const log = createLog({ level: config.logLevel, pretty: config.dev && invocation.terminal.isTty }, 'main');
-  const { serve } = await import('./serve.ts');
-  return await serve(config, log);
-}

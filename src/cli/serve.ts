@@ -1,7 +1,8 @@
 /**
- * The server, as one list of steps: `fermata serve` is all of it in one process. Read it downwards for the start, upwards for
- * the stop; the shares of time add up to nine tenths of the budget, so that the forced exit never cuts a stop that keeps
- * to them.
+ * The server, as one list of steps. `fermata serve` is all of it in one process; `fermata gateway` and `fermata runtime` are
+ * its two sides in processes of their own, with NATS between. Read the list downwards for the start, upwards for the stop. Each
+ * stop has a share of the time; together they get nine tenths of it, so that the forced exit never cuts a stop that keeps to
+ * them.
  *
  * Main only conducts: calls never pass through it.
  */
@@ -11,36 +12,42 @@ import { Lifecycle, type Step } from '../host/lifecycle.ts';
 import type { Logger } from '../host/log.ts';
 import { Phase } from '../host/phase.ts';
 import { layCables } from '../transport/embedded.ts';
+import { announceRuntime } from './announcement.ts';
 import { DataSide } from './data-side.ts';
 import { exitCodes } from './exit-codes.ts';
 import { exitNow, type ExitNow } from './exit-now.ts';
+import { NatsSide } from './nats-side.ts';
 import { Restarts } from './restarts.ts';
 import { startServerAdmin } from './server-admin.ts';
-import type { ServerParts } from './server-parts.ts';
+import type { ServerParts, Sides } from './server-parts.ts';
 import { stopOnSignals } from './signals.ts';
 import { SocketSide } from './socket-side.ts';
 import { listenError } from './start-error.ts';
 
 /** Serves until a signal or a dead thread ends it. Settles with the exit code. @throws CommandError when it cannot start */
-export async function serve(config: Config, log: Logger): Promise<number> {
-  const server = new Server(config, log);
+export async function serve(config: Config, sides: Sides, log: Logger): Promise<number> {
+  const server = new Server(config, sides, log);
   return await stopOnSignals(server.lifecycle, server.died, config.shutdownTimeoutMs, log, server.exit);
 }
+
+/** A step, and its stop's share of the time, as a weight among those that there are. */
+type Row = Omit<Step, 'stopMs'> & { readonly weight?: number };
 
 class Server {
   readonly lifecycle: Lifecycle;
   /** Settles with the exit code when a thread ended that nobody had stopped. */
   readonly died: Promise<number>;
-  readonly exit: ExitNow = exitNow(async () => await this.#sockets.unlisten());
+  readonly exit: ExitNow = exitNow(async () => await this.#sockets?.unlisten());
   readonly #parts: ServerParts;
-  readonly #data: DataSide;
-  readonly #sockets: SocketSide;
+  readonly #data: DataSide | undefined;
+  readonly #sockets: SocketSide | undefined;
+  readonly #nats: NatsSide | undefined;
   #closeAdmin: (() => void) | undefined;
 
-  constructor(config: Config, log: Logger) {
+  constructor(config: Config, sides: Sides, log: Logger) {
     const { promise, resolve } = Promise.withResolvers<number>();
     this.died = promise;
-    this.#parts = {
+    const parts: ServerParts = {
       config,
       log,
       logOptions: { level: config.logLevel, pretty: config.dev && process.stdout.isTTY },
@@ -50,81 +57,139 @@ class Server {
       stopping: () => this.lifecycle.stopping,
       reportDeath: resolve,
     };
-    this.#sockets = new SocketSide(this.#parts);
-    this.#data = new DataSide({
-      ...this.#parts,
-      fronts: () => this.#sockets.fronts,
-      giveUp: () => void this.exit(exitCodes.internal),
-      lease: undefined,
-    });
-    this.lifecycle = new Lifecycle(this.#steps(config.shutdownTimeoutMs), log);
+    this.#parts = parts;
+    const joined = config.nats !== undefined || config.natsServer !== undefined;
+    this.#nats = joined ? new NatsSide(parts, sides) : undefined;
+    this.#sockets = sides.sockets ? new SocketSide(parts) : undefined;
+    this.#data = sides.data ? new DataSide({ ...parts, ...this.#around() }) : undefined;
+    this.lifecycle = new Lifecycle(timed(this.#rows(), config.shutdownTimeoutMs), log);
   }
 
-  #steps(budgetMs: number): readonly Step[] {
+  #around() {
+    return {
+      fronts: () => this.#nats?.bridge ?? this.#sockets!.fronts,
+      giveUp: () => void this.exit(exitCodes.internal),
+      lease: this.#nats?.lease,
+    };
+  }
+
+  #rows(): readonly Row[] {
     const data = this.#data;
     const sockets = this.#sockets;
-    return [
-      {
+    const nats = this.#nats;
+    const bridged = data === undefined ? undefined : nats;
+    const rows: readonly (Row | undefined)[] = [
+      data && {
         name: 'data directory',
         start: () => data.lockDirectory(),
         stop: () => data.unlockDirectory(),
-        stopMs: budgetMs * 0.02,
+        weight: 2,
       },
-      { name: 'threads', start: () => this.#spawn(), stop: () => this.#terminate(), stopMs: budgetMs * 0.03 },
-      { name: 'app', start: () => data.loadApp() },
-      { name: 'listen', start: () => this.#listen(), stop: () => this.#unlisten(), stopMs: budgetMs * 0.01 },
-      { name: 'keeper', start: () => data.recover(), stop: () => data.stopKeeper(), stopMs: budgetMs * 0.2 },
-      { name: 'shards', start: () => data.startShards(), stop: () => data.stopShards(), stopMs: budgetMs * 0.15 },
-      { name: 'sessions', start: () => data.startSessions(), stop: () => data.stopSessions(), stopMs: budgetMs * 0.02 },
-      { name: 'backups', start: () => data.startBackups(), stop: () => data.stopBackups(), stopMs: budgetMs * 0.05 },
-      { name: 'sockets', stop: () => sockets.closeSockets(), stopMs: budgetMs * 0.14 },
-      { name: 'calls', stop: () => this.#settle(), stopMs: budgetMs * 0.23 },
-      { name: 'traffic', start: () => sockets.open(), stop: () => sockets.turnAway(), stopMs: budgetMs * 0.05 },
+      nats && {
+        name: 'nats server',
+        start: () => nats.startServer(),
+        stop: () => nats.stopServer(this.#serverStopMs),
+        weight: 20,
+      },
+      nats && { name: 'nats', start: () => nats.connect(), stop: () => nats.disconnect(), weight: 2 },
+      { name: 'threads', start: () => this.#spawn(), stop: () => this.#terminate(), weight: 3 },
+      data && { name: 'app', start: () => data.loadApp() },
+      { name: 'listen', start: () => this.#listen(), stop: () => this.#unlisten(), weight: 1 },
+      data && { name: 'keeper', start: () => data.recover(), stop: () => data.stopKeeper(), weight: 20 },
+      bridged && { name: 'bridge', start: () => bridged.startBridge() },
+      data && { name: 'shards', start: () => data.startShards(), stop: () => data.stopShards(), weight: 15 },
+      bridged && { name: 'slots', start: () => bridged.takeSlots(), stop: () => bridged.releaseSlots(), weight: 4 },
+      data && { name: 'sessions', start: () => data.startSessions(), stop: () => data.stopSessions(), weight: 2 },
+      data && { name: 'backups', start: () => data.startBackups(), stop: () => data.stopBackups(), weight: 5 },
+      sockets && { name: 'sockets', stop: () => sockets.closeSockets(), weight: 14 },
+      { name: 'calls', stop: () => this.#settle(), weight: 23 },
+      nats && { name: 'directory', start: () => nats.enlist(), stop: () => nats.leave(), weight: 1 },
+      { name: 'traffic', start: () => this.#open(), stop: () => this.#turnAway(), weight: 5 },
     ];
+    return rows.filter((row) => row !== undefined);
   }
 
   #spawn(): void {
     const { config } = this.#parts;
-    const cables = layCables(config.gateways, config.shards);
     const data = this.#data;
-    this.#sockets.spawn({
-      kind: 'shards',
-      cables: cables.toShards,
-      connect: (gateway, ports) => data.connectFront(gateway, ports),
-      onLost: (gateway) => data.frontLost(gateway),
-      onBack: (thread) => data.introduce(thread),
-    });
-    data.spawn(cables.toGateways);
+    const nats = this.#nats;
+    if (nats !== undefined) {
+      this.#sockets?.spawn({ kind: 'nats', nats: nats.config });
+      if (data === undefined) return;
+      const cables = layCables(1, config.shards);
+      nats.spawnBridge(cables.toShards[0]!);
+      data.spawn(cables.toGateways);
+    } else if (data !== undefined) {
+      const cables = layCables(config.gateways, config.shards);
+      this.#sockets!.spawn({
+        kind: 'shards',
+        cables: cables.toShards,
+        connect: (gateway, ports) => data.connectFront(gateway, ports),
+        onLost: (gateway) => data.frontLost(gateway),
+        onBack: (thread) => data.introduce(thread),
+      });
+      data.spawn(cables.toGateways);
+    }
   }
 
   async #listen(): Promise<void> {
-    await this.#sockets.listen();
+    await this.#sockets?.listen();
     try {
       this.#closeAdmin = await startServerAdmin(this.#parts.config, {
         phase: this.#parts.phase,
-        threads: () => [...this.#sockets.fronts.threads, ...this.#data.threads],
+        threads: () => [
+          ...(this.#sockets?.fronts.threads ?? []),
+          ...(this.#data?.threads ?? []),
+          ...(this.#data === undefined ? [] : (this.#nats?.bridge.threads ?? [])),
+        ],
         restarts: this.#parts.restarts,
-        crashes: this.#data.crashes,
-        backup: () => this.#data.backupHealth,
+        quarantinedCalls: () => this.#data?.crashes.fingerprints.length ?? 0,
+        backup: () => this.#data?.backupHealth,
       });
     } catch (error) {
       throw listenError(error);
     }
   }
 
-  /** Also after a start that failed half-way. */
-  async #unlisten(): Promise<void> {
-    this.#closeAdmin?.();
-    await this.#sockets.unlisten();
+  async #open(): Promise<void> {
+    if (this.#sockets !== undefined) return await this.#sockets.open();
+    this.#parts.phase.set('ready');
+    announceRuntime(this.#parts.config, this.#parts.log);
+  }
+
+  // The stop.
+
+  async #turnAway(): Promise<void> {
+    this.#parts.phase.set('draining');
+    await this.#sockets?.turnAway();
   }
 
   /** What was accepted ends, is committed, and its replies have reached the gateways. */
   async #settle(): Promise<void> {
-    await this.#sockets.settle();
+    await this.#sockets?.settle();
+    if (this.#data === undefined) return;
+    await this.#nats?.stopTaking();
     await this.#data.drain();
   }
 
-  async #terminate(): Promise<void> {
-    await Promise.all([this.#sockets.terminate(), this.#data.terminate()]);
+  /** Also after a start that failed half-way. */
+  async #unlisten(): Promise<void> {
+    this.#closeAdmin?.();
+    await this.#sockets?.unlisten();
   }
+
+  async #terminate(): Promise<void> {
+    await Promise.all([this.#sockets?.terminate(), this.#data?.terminate(), this.#nats?.terminateBridge()]);
+  }
+
+  /** A nats-server ends within its share. */
+  get #serverStopMs(): number {
+    return this.#parts.config.shutdownTimeoutMs * 0.1;
+  }
+}
+
+/** Each stop's share of nine tenths of the budget. */
+function timed(rows: readonly Row[], budgetMs: number): Step[] {
+  const sum = rows.reduce((weights, { weight = 0 }) => weights + weight, 0);
+  return rows.map(({ weight = 0, ...step }) => ({ ...step, stopMs: (budgetMs * 0.9 * weight) / sum }));
 }

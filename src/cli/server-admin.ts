@@ -4,7 +4,6 @@ import type { Config } from '../host/config.ts';
 import type { Phase } from '../host/phase.ts';
 import type { Thread } from '../host/thread.ts';
 import { startAdmin } from './admin.ts';
-import type { CrashCount } from './crash-count.ts';
 import { Metrics } from './metrics.ts';
 import type { Restarts } from './restarts.ts';
 import { serverSamples } from './server-samples.ts';
@@ -13,7 +12,8 @@ export interface ServerAdminParts {
   readonly phase: Phase;
   readonly threads: () => readonly Thread[];
   readonly restarts: Restarts;
-  readonly crashes: CrashCount;
+  /** Calls that are refused because they ended their shard too often. */
+  readonly quarantinedCalls: () => number;
   /** Undefined when the server makes no backups by itself. */
   readonly backup: () => BackupHealth | undefined;
 }
@@ -22,9 +22,9 @@ export interface ServerAdminParts {
 export async function startServerAdmin(config: Config, parts: ServerAdminParts): Promise<(() => void) | undefined> {
   const { adminHost: host, adminPort: port, dataDir } = config;
   if (port === undefined) return undefined;
-  const { phase, threads, restarts, crashes, backup } = parts;
+  const { phase, threads, restarts, quarantinedCalls, backup } = parts;
   const own = async () => [
-    ...(await serverSamples({ dataDir, phase, quarantinedCalls: crashes.fingerprints.length, backup: backup() })),
+    ...(await serverSamples({ dataDir, phase, quarantinedCalls: quarantinedCalls(), backup: backup() })),
     restarts.sample(),
   ];
   const details = (): object => {

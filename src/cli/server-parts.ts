@@ -5,6 +5,14 @@ import type { Phase } from '../host/phase.ts';
 import type { Thread } from '../host/thread.ts';
 import type { Restarts } from './restarts.ts';
 
+/** Which sides a process has. Both, or one of them and NATS between. */
+export interface Sides {
+  /** It owns sockets. */
+  readonly sockets: boolean;
+  /** It runs actors and keeps their data. */
+  readonly data: boolean;
+}
+
 export interface ServerParts {
   readonly config: Config;
   readonly log: Logger;

@@ -79,6 +79,11 @@ export class EventStream implements Line {
     return this.#body?.bufferedBytes ?? 0;
   }
 
+  /** Seconds for which it has waited for its shard; 0 once that has accepted. */
+  get waitedS(): number {
+    return this.#body === undefined ? this.#quietS : 0;
+  }
+
   /** The shard has accepted. */
   joinTopic(): void {
     if (this.#ended || this.#body !== undefined) return;

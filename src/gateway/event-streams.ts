@@ -75,7 +75,12 @@ export class EventStreams {
     for (const stream of this.#streams) stream.keepAlive();
   }
 
-  /** The shard's thread died: its streams end, and their clients come back with the place where they were. */
+  /** Called once per second, where a shard may be nowhere: ends those that have waited for it for so long. */
+  endUnaccepted(msMax: number): void {
+    for (const stream of this.#streams) if (stream.waitedS * 1000 >= msMax) stream.leaveTopic();
+  }
+
+  /** Whoever served the shard does so no more: its streams end, and their clients come back with the place where they were. */
   shardLost(shard: number): void {
     for (const stream of this.#streams) if (stream.session.shards.has(shard)) stream.leaveTopic();
   }

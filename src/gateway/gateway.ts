@@ -5,6 +5,7 @@
  *                 ▲                                          │
  *                 └────────── outlet.ts ◀── link ◀───────────┘        pending.ts: who waits
  *                                                                     sessions.ts: who is there, or may come back
+ *                                                                     shard-life.ts: what when a shard changes hands
  *
  * This file joins the parts and owns the listener, the second hand, and the way down: stopListening, announceShutdown,
  * settled, close, in that order. Each of them may be called twice.
@@ -17,7 +18,7 @@ import { LogGate } from '../host/log-gate.ts';
 import type { Sample } from '../host/meters.ts';
 import type { Phase } from '../host/phase.ts';
 import { closeCodes } from '../protocol/messages.ts';
-import type { GatewayLink } from '../transport/contract.ts';
+import type { GatewayLink, RemoteLink } from '../transport/contract.ts';
 import { Admission } from './admission.ts';
 import { Anchor } from './anchor.ts';
 import { createVerifier, type Verify } from './auth.ts';
@@ -27,10 +28,12 @@ import type { SocketData } from './connection.ts';
 import { EventStreams } from './event-streams.ts';
 import { Unsent } from './exchange.ts';
 import { type DevFiles, httpHandler } from './http.ts';
+import type { Peers } from './handover.ts';
 import { Intake } from './intake.ts';
 import type { Line } from './line.ts';
 import { listen } from './listen.ts';
-import { endLostCalls, type RunningCall } from './lost-calls.ts';
+import { localPeers } from './local-peers.ts';
+import type { RunningCall } from './lost-calls.ts';
 import { GatewayMeters } from './meters.ts';
 import { Origins } from './origin.ts';
 import { Outlet } from './outlet.ts';
@@ -39,6 +42,7 @@ import { PoisonCalls } from './poison.ts';
 import { Principals } from './principals.ts';
 import type { SessionRecord } from './session-records.ts';
 import { Sessions } from './sessions.ts';
+import { ShardLife } from './shard-life.ts';
 import { socketBehavior } from './socket.ts';
 import { reviewConnections } from './standing.ts';
 import { upgradeHandler } from './upgrade.ts';
@@ -59,7 +63,10 @@ export interface GatewayOptions {
   readonly config: Pick<Config, 'dev' | 'allowedOrigins' | 'auth' | 'limits'>;
   /** Verifies development tokens when no secret is configured. */
   readonly devSecret?: string;
-  readonly link: GatewayLink;
+  /** To the shards of this process, or to slots that other processes serve. */
+  readonly link: GatewayLink | RemoteLink;
+  /** The other gateways; those of this process by default. */
+  readonly peers?: Peers;
   readonly phase: Phase;
   readonly log: Logger;
   readonly clock: Clock;
@@ -144,8 +151,8 @@ export function openGateway(options: GatewayOptions, verify: Verify, revocations
   };
   const app = App();
   const outlet = new Outlet(app, pending, intake, connections, meters);
-  const { index, gateways, boot } = options;
-  const sessions = new Sessions({ index, gateways, boot, connections, intake, outlet, phase, limits, clock });
+  const { boot, peers = localPeers(options) } = options;
+  const sessions = new Sessions({ peers, boot, connections, intake, outlet, phase, limits, clock });
   const sockets = () => connections.size;
   const eventStreams = new EventStreams({
     admission,
@@ -187,8 +194,8 @@ export function openGateway(options: GatewayOptions, verify: Verify, revocations
       exchange,
     }),
   );
-  link.onFrame((frame, shard) => outlet.receive(frame, shard));
-  for (let shard = 0; shard < link.shards; shard += 1) intake.present(shard, []);
+  const life = { link, pending, intake, outlet, sessions, eventStreams, limits, clock, log, lines };
+  const shardLife = new ShardLife(life);
 
   let listener: us_listen_socket | undefined = listen(app, options);
   const port = us_socket_local_port(listener);
@@ -211,11 +218,14 @@ export function openGateway(options: GatewayOptions, verify: Verify, revocations
       }
     },
     settled: () => pending.settled(),
-    shardLost,
-    shardBack: (shard) => intake.shardBack(shard, sessions.all()),
+    shardLost: (shard, runningCall) => shardLife.shardLost(shard, runningCall),
+    shardBack: (shard) => shardLife.shardBack(shard),
     setPoison: (fingerprints) => poison.set(fingerprints),
     takeSessionRecords: () => sessions.takeRecords(),
-    samples: () => meters.samples({ sockets: connections.size, detached: sessions.detached, calls: pending.size }),
+    samples: () => [
+      ...meters.samples({ sockets: connections.size, detached: sessions.detached, calls: pending.size }),
+      ...shardLife.samples(),
+    ],
     close: (flushMsMax) => (closing ??= close(flushMsMax)),
     counts: () => ({
       sockets: connections.size,
@@ -226,13 +236,6 @@ export function openGateway(options: GatewayOptions, verify: Verify, revocations
       topics: outlet.topics,
     }),
   };
-
-  function shardLost(shard: number, runningCall: number): RunningCall | undefined {
-    intake.shardLost(shard);
-    eventStreams.shardLost(shard);
-    outlet.forgetShard(shard);
-    return endLostCalls({ pending, outlet, log }, shard, runningCall);
-  }
 
   function stopListening(): void {
     if (listener !== undefined) us_listen_socket_close(listener);
@@ -249,6 +252,7 @@ export function openGateway(options: GatewayOptions, verify: Verify, revocations
     sessions.sweep();
     outlet.sweep();
     eventStreams.keepAlive();
+    shardLife.sweep();
   }
 
   async function close(flushMsMax: number): Promise<void> {

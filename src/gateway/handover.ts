@@ -1,17 +1,19 @@
 /**
- * Sessions that move between the gateway threads of one process, because their client came back through another one.
+ * Sessions that move between gateway threads, of one process or of several, because their client came back through another.
  *
  *   new gateway ── ask: token, tenant, user ──▶ the one that the token names
  *               ◀── answer: the session, or nothing ──     which has forgotten it by then
  *
- * A token is `<gateway>.<secret>`, so that each gateway knows at once whose it is. The channel is named by the run of the
- * process; whatever else is said on it is ignored. With one gateway there is no channel.
+ * A token is `<gateway's key>.<secret>`, so that each gateway knows at once whose it is. All hear what is said on the channel;
+ * what is not for this gateway, or no message, is ignored. With one gateway there is no channel.
  *
- * Invariant: a session that was given away is taken, also when its answer came too late for the one who asked.
+ * Invariants: a session that was given away is taken, also when its answer came too late for the one who asked · it is
+ * given to its own tenant and user, whoever sends it.
  */
 import { randomBytes } from 'node:crypto';
-import { BroadcastChannel } from 'node:worker_threads';
+import { isTenant } from '../protocol/address.ts';
 import type { SessionInfo } from '../protocol/envelope.ts';
+import type { SessionsChannel } from '../transport/sessions-channel.ts';
 
 /** What a session is to its next gateway. */
 export interface HandedSession {
@@ -28,79 +30,93 @@ export interface Claimant {
   readonly userId: string | null;
 }
 
+/** The other gateways, through which clients may come back. */
+export interface Peers {
+  /** What they know this gateway by: lower-case letters and digits. */
+  readonly key: string;
+  /** Undefined when there are none. */
+  readonly channel: SessionsChannel | undefined;
+  /** Can there be a gateway of this key? */
+  has(key: string): boolean;
+  /** Do they go on when this gateway's process stops? */
+  readonly outlive: boolean;
+}
+
 export interface HandoverOptions {
-  readonly boot: string;
-  readonly index: number;
-  readonly gateways: number;
+  /** Its channel is closed here. */
+  readonly peers: Peers;
   /** Forgets the session and gives it away, if it is here and the claimant's. */
   readonly give: (claimant: Claimant) => HandedSession | undefined;
   /** A session came for which nobody waits any more. */
   readonly onLate: (handed: HandedSession) => void;
 }
 
+interface Waiting {
+  readonly claimant: Claimant;
+  readonly done: Done;
+  readonly timer: NodeJS.Timeout;
+}
+
 type Done = (handed: HandedSession | undefined) => void;
 
 interface Ask {
   readonly kind: 'ask';
-  readonly from: number;
-  readonly to: number;
+  readonly from: string;
+  readonly to: string;
   readonly ask: number;
   readonly claimant: Claimant;
 }
 
 interface Answer {
   readonly kind: 'answer';
-  readonly to: number;
+  readonly to: string;
   readonly ask: number;
   readonly handed: HandedSession | undefined;
 }
 
 const answerMsMax = 1000;
 const secretBytes = 24;
-const tokenPattern = /^(\d{1,4})\.[A-Za-z0-9_-]{32}$/;
+const keyPattern = /^[a-z0-9]{1,40}$/;
+const tokenPattern = /^([a-z0-9]{1,40})\.[A-Za-z0-9_-]{32}$/;
+/** Of ids that gateways make, with room. */
+const idCharsMax = 256;
 
 export class Handover {
   readonly #options: HandoverOptions;
-  readonly #channel: BroadcastChannel | undefined;
-  readonly #waiting = new Map<number, { readonly done: Done; readonly timer: NodeJS.Timeout }>();
+  readonly #waiting = new Map<number, Waiting>();
   #nextAsk = 1;
 
   constructor(options: HandoverOptions) {
     this.#options = options;
-    if (options.gateways <= 1) return;
-    const channel = new BroadcastChannel(`fermata sessions ${options.boot}`);
-    channel.addEventListener('message', (event) => this.#hear((event as MessageEvent).data));
-    // The package's types lack it. An open channel alone must not keep the thread alive.
-    (channel as unknown as { unref(): void }).unref();
-    this.#channel = channel;
+    options.peers.channel?.onMessage((data) => this.#hear(data));
   }
 
   /** A token that this gateway gives out. */
   newToken(): string {
-    return `${this.#options.index}.${randomBytes(secretBytes).toString('base64url')}`;
+    return `${this.#options.peers.key}.${randomBytes(secretBytes).toString('base64url')}`;
   }
 
   /** Asks the gateway that gave the token out. False when there is nobody to ask; `done` is not called then. */
   ask(claimant: Claimant, done: Done): boolean {
-    const { index, gateways } = this.#options;
-    const to = Number(tokenPattern.exec(claimant.token)?.[1] ?? index);
-    if (this.#channel === undefined || to === index || to >= gateways) return false;
+    const { peers } = this.#options;
+    const to = tokenPattern.exec(claimant.token)?.[1];
+    if (peers.channel === undefined || to === undefined || to === peers.key || !peers.has(to)) return false;
     const ask = this.#nextAsk++;
     const timer = setTimeout(() => this.#settle(ask, undefined), answerMsMax).unref();
-    this.#waiting.set(ask, { done, timer });
-    this.#say({ kind: 'ask', from: index, to, ask, claimant });
+    this.#waiting.set(ask, { claimant, done, timer });
+    this.#say({ kind: 'ask', from: peers.key, to, ask, claimant });
     return true;
   }
 
   close(): void {
     for (const { timer } of this.#waiting.values()) clearTimeout(timer);
     this.#waiting.clear();
-    this.#channel?.close();
+    this.#options.peers.channel?.close();
   }
 
   #hear(data: unknown): void {
     const message = messageOf(data);
-    if (message === undefined || message.to !== this.#options.index) return;
+    if (message === undefined || message.to !== this.#options.peers.key) return;
     if (message.kind === 'answer') return this.#settle(message.ask, message.handed);
     const handed = this.#options.give(message.claimant);
     this.#say({ kind: 'answer', to: message.from, ask: message.ask, handed });
@@ -108,6 +124,7 @@ export class Handover {
 
   #settle(ask: number, handed: HandedSession | undefined): void {
     const waiting = this.#waiting.get(ask);
+    if (waiting !== undefined && handed !== undefined && !isOf(handed, waiting.claimant)) return;
     this.#waiting.delete(ask);
     clearTimeout(waiting?.timer);
     if (waiting !== undefined) waiting.done(handed);
@@ -115,22 +132,26 @@ export class Handover {
   }
 
   #say(message: Ask | Answer): void {
-    this.#channel?.postMessage(message);
+    this.#options.peers.channel?.post(message);
   }
+}
+
+function isOf({ info }: HandedSession, { tenant, userId }: Claimant): boolean {
+  return info.tenant === tenant && info.userId === userId;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
 
 function messageOf(data: unknown): Ask | Answer | undefined {
-  if (!isFields(data) || !isCount(data['to']) || !isCount(data['ask'])) return undefined;
+  if (!isFields(data) || !isKey(data['to']) || !isCount(data['ask'])) return undefined;
   const { kind, from, claimant, handed } = data;
-  if (kind === 'ask') return isCount(from) && isClaimant(claimant) ? (data as unknown as Ask) : undefined;
+  if (kind === 'ask') return isKey(from) && isClaimant(claimant) ? (data as unknown as Ask) : undefined;
   if (kind === 'answer') return handed === undefined || isHanded(handed) ? (data as unknown as Answer) : undefined;
   return undefined;
 }
 
 function isClaimant(value: unknown): boolean {
-  return isFields(value) && isText(value['token']) && isText(value['tenant']) && isUser(value['userId']);
+  return isFields(value) && isText(value['token']) && isTenant(value['tenant']) && isUser(value['userId']);
 }
 
 function isHanded(value: unknown): boolean {
@@ -147,7 +168,7 @@ function isInfo(info: unknown): boolean {
     !isUser(info['userId'])
   )
     return false;
-  return isText(info['tenant']) && isText(info['sessionId']) && isText(info['clientId']);
+  return isTenant(info['tenant']) && isText(info['sessionId']) && isText(info['clientId']);
 }
 
 function isFields(value: unknown): value is Fields {
@@ -155,11 +176,15 @@ function isFields(value: unknown): value is Fields {
 }
 
 function isText(value: unknown): boolean {
-  return typeof value === 'string' && value !== '';
+  return typeof value === 'string' && value !== '' && value.length <= idCharsMax;
 }
 
 function isUser(value: unknown): boolean {
   return value === null || isText(value);
+}
+
+function isKey(value: unknown): boolean {
+  return typeof value === 'string' && keyPattern.test(value);
 }
 
 function isCount(value: unknown): value is number {

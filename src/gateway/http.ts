@@ -64,7 +64,7 @@ export function httpHandler(options: HttpOptions): (res: HttpResponse, req: Http
     if (!isAllowed(route, method)) return wrongMethod(exchange, route);
     switch (route.kind) {
       case 'health':
-        return exchange.json(200, '{"status":"ok"}');
+        return exchange.json(phase.healthy ? 200 : 503, `{"status":"${phase.health}"}`);
       case 'ready':
         return exchange.json(
           phase.takesTraffic ? 200 : 503,

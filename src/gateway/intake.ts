@@ -8,11 +8,12 @@
  */
 import type { Clock } from '../host/clock.ts';
 import { inboundOp, type InboundFrame, type SessionInfo, type Stream } from '../protocol/envelope.ts';
-import { AppError, type ErrorBody } from '../protocol/errors.ts';
+import type { ErrorBody } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { StreamPosition } from '../protocol/messages.ts';
 import type { GatewayLink } from '../transport/contract.ts';
 import type { Principal } from './auth.ts';
+import { Bounds } from './bounds.ts';
 import type { CallLog } from './call-log.ts';
 import type { GatewayMeters } from './meters.ts';
 import type { Call, Pending, Waiter } from './pending.ts';
@@ -45,14 +46,14 @@ export interface IntakeParts {
 
 export class Intake {
   readonly #link: GatewayLink;
-  readonly #limits: Limits;
+  readonly #bounds: Bounds;
   readonly #pending: Pending;
   readonly #clock: Clock;
   readonly #frames: ShardFrames;
   readonly #tenants = new Map<string, TenantLoad>();
   /** Shards whose thread died and whose successor is not there yet. */
   readonly #away = new Set<number>();
-  /** How many threads each shard has had. */
+  /** How many threads, or processes, have served each shard as far as is known. */
   readonly #lives: number[];
   readonly #poison: PoisonCalls;
   readonly #meters: GatewayMeters;
@@ -66,7 +67,7 @@ export class Intake {
     this.#meters = meters;
     this.#callLog = callLog;
     this.#lives = Array.from({ length: link.shards }, () => 1);
-    this.#limits = limits;
+    this.#bounds = new Bounds({ link, pending, limits, away: this.#away });
     this.#pending = pending;
     this.#clock = clock;
     this.#frames = new ShardFrames(link, clock.monotonic);
@@ -123,7 +124,7 @@ export class Intake {
   call(session: Session, call: Call, waiter: Waiter): ErrorBody | undefined {
     const { actor, actorId, method, key, ack, deadlineMs, input, chars, trace } = call;
     const shard = this.#link.place(session.info.tenant, actor, actorId);
-    const refusal = this.#refusal(session, shard) ?? this.#poison.refusal(session.info.tenant, call);
+    const refusal = this.#bounds.ofCall(session, shard) ?? this.#poison.refusal(session.info.tenant, call);
     if (refusal !== undefined) {
       this.#meters.turnedAway();
       this.#callLog?.refused(session.info.tenant, call, refusal);
@@ -138,7 +139,7 @@ export class Intake {
 
   read(session: Session, actor: string, actorId: string, waiter: Waiter): ErrorBody | undefined {
     const shard = this.#link.place(session.info.tenant, actor, actorId);
-    const refusal = this.#refusal(session, shard);
+    const refusal = this.#bounds.ofCall(session, shard);
     if (refusal !== undefined) return refusal;
     const frame = this.#frameFor(session, shard, 0);
     const number = this.#pending.add(waiter, session, shard, this.#frames.tickMs);
@@ -155,7 +156,8 @@ export class Intake {
     since: StreamPosition | undefined,
   ): ErrorBody | undefined {
     const shard = this.#link.place(session.info.tenant, actor, actorId);
-    if (session.subscriptions.size >= this.#limits.connectionActorsMax * 2) return tooManySubscriptions;
+    const refusal = this.#bounds.ofSubscription(session, shard);
+    if (refusal !== undefined) return refusal;
     const subscription = { shard, actor, actorId, stream, since };
     // A shard that is away hears of it when it is back.
     if (this.#away.has(shard)) session.subscriptions.set(nameOf(subscription), subscription);
@@ -165,30 +167,42 @@ export class Intake {
 
   unsubscribe(session: Session, actor: string, actorId: string, stream: Stream): void {
     const shard = this.#link.place(session.info.tenant, actor, actorId);
-    session.subscriptions.delete(nameOf({ actor, actorId, stream }));
-    if (this.#away.has(shard)) return;
+    // Where nothing was said, nothing is taken back; it would be a way to fill a link that refuses all else.
+    if (!session.subscriptions.delete(nameOf({ actor, actorId, stream })) || this.#away.has(shard)) return;
     this.#frameFor(session, shard, 0).add([inboundOp.unsubscribe, session.number, actor, actorId, stream]);
   }
 
   /** The shard's thread died: what was gathered for it is moot, and new calls to it are refused until it is back. */
   shardLost(shard: number): void {
     this.#away.add(shard);
-    this.#lives[shard]! += 1;
-    this.#frames.drop(shard);
+    this.forgotten(shard);
+    this.discard(shard);
   }
 
   /** Its successor serves: it hears of the sessions that its predecessor knew, with what they subscribed to. */
   shardBack(shard: number, sessions: Iterable<Session>): void {
     this.#away.delete(shard);
-    const present: number[] = [];
-    for (const session of sessions) {
-      if (session.shards.has(shard)) this.#frameFor(session, shard, 0);
-      for (const subscription of session.subscriptions.values()) {
-        if (subscription.shard === shard) this.#subscribe(session, subscription);
-      }
-      if (session.shards.has(shard)) present.push(session.number);
-    }
-    this.present(shard, present);
+    this.#tellAll(shard, sessions);
+  }
+
+  /** Whoever serves the shard from now on knows no session: each is opened anew before anything else is said of it. */
+  forgotten(shard: number): void {
+    this.#lives[shard]! += 1;
+  }
+
+  /** What was gathered for the shard is not sent. */
+  discard(shard: number): void {
+    this.#frames.drop(shard);
+  }
+
+  /**
+   * Somebody else serves the shard and was `forgotten` about: hears at once of these sessions, and of those whose calls are
+   * under way, which stay so. What was gathered is sent after that, in its own time.
+   */
+  turnover(shard: number, sessions: Iterable<Session>): void {
+    // Callers over HTTP and sessions that retire are among nobody's but their calls'.
+    const all = new Set([...sessions, ...this.#pending.sessionsOf(shard)]);
+    this.#frames.ahead(shard, () => this.#tellAll(shard, all));
   }
 
   /** These are all sessions of this gateway that the shard has to know. */
@@ -208,20 +222,23 @@ export class Intake {
     else this.endSession(session);
   }
 
-  #refusal(session: Session, shard: number): ErrorBody | undefined {
-    const { connectionCallsMax, tenantCallsMax, shardCallsMax } = this.#limits;
-    if (session.info.kind === 'ws' && session.inFlight.calls >= connectionCallsMax) return connectionBusy;
-    if (session.load.calls >= tenantCallsMax) return tenantBusy;
-    if (this.#pending.shardCalls[shard]! >= shardCallsMax || !this.#link.accepts(shard)) return serverBusy;
-    if (this.#away.has(shard)) return shardAway;
-    return undefined;
-  }
-
   #newSession(info: SessionInfo, connectedMs: number, inFlight = { calls: 0 }): Session {
     const load = this.#tenants.get(info.tenant) ?? { calls: 0, sessions: 0 };
     this.#tenants.set(info.tenant, load);
     load.sessions += 1;
     return new Session(this.#nextSession++, info, load, { connectedMs, nowMs: this.#clock.now() }, inFlight);
+  }
+
+  #tellAll(shard: number, sessions: Iterable<Session>): void {
+    const present: number[] = [];
+    for (const session of sessions) {
+      if (session.shards.has(shard)) this.#frameFor(session, shard, 0);
+      for (const subscription of session.subscriptions.values()) {
+        if (subscription.shard === shard) this.#subscribe(session, subscription);
+      }
+      if (session.shards.has(shard)) present.push(session.number);
+    }
+    this.present(shard, present);
   }
 
   /** To every shard that knows the session; one that was started anew and has not heard of it is none. */
@@ -270,15 +287,4 @@ const noLife = 0;
 /** Two streams of one actor are two subscriptions. */
 function nameOf({ actor, actorId, stream }: Pick<Subscription, 'actor' | 'actorId' | 'stream'>): string {
   return `${stream}\n${actor}\n${actorId}`;
-}
-
-// Made once: under overload these are the hot path.
-const connectionBusy = overloaded('Too many calls in flight on this connection');
-const tenantBusy = overloaded('Too many calls in flight');
-const serverBusy = overloaded('The server is busy');
-const shardAway = overloaded('This part of the server is being started again');
-const tooManySubscriptions = overloaded('Too many subscriptions on this connection');
-
-function overloaded(message: string): ErrorBody {
-  return new AppError('OVERLOADED', message, { retryAfterMs: 100 }).toBody();
 }

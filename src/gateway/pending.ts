@@ -14,7 +14,7 @@ export interface Waiter {
   failed(error: ErrorBody): void;
 }
 
-/** What is remembered of a call while it is under way; undefined for reads of the state. */
+/** What is remembered of a call while it is under way. */
 export interface CallFacts {
   readonly actor: string;
   readonly actorId: string;
@@ -23,6 +23,8 @@ export interface CallFacts {
   readonly input: unknown;
   /** Text of `trace.ts`, for lines in the log; '' for most. */
   readonly trace: string;
+  /** Milliseconds from its arrival for which its client cares; 0 or absent without. */
+  readonly deadlineMs?: number;
 }
 
 export interface Call extends CallFacts {
@@ -37,6 +39,7 @@ export interface Entry {
   readonly waiter: Waiter;
   readonly session: Session;
   readonly shard: number;
+  /** Undefined for reads of the state. */
   readonly facts: CallFacts | undefined;
   /** When it came, monotonic. */
   readonly arrivedMs: number;
@@ -77,6 +80,27 @@ export class Pending {
     const calls: number[] = [];
     for (const [call, entry] of this.#entries) if (entry.shard === shard) calls.push(call);
     return calls;
+  }
+
+  /**
+   * Numbers of the calls that should have been answered by now: each has its own deadline or else `msMax`, and `graceMs` more.
+   * Only the oldest are looked at, down to the first that is younger than the grace: entries are in order of arrival.
+   */
+  overdue(nowMs: number, msMax: number, graceMs: number): number[] {
+    const calls: number[] = [];
+    for (const [call, { arrivedMs, facts }] of this.#entries) {
+      const ageMs = nowMs - arrivedMs;
+      if (ageMs < graceMs) break;
+      if (ageMs >= Math.min(facts?.deadlineMs || msMax, msMax) + graceMs) calls.push(call);
+    }
+    return calls;
+  }
+
+  /** Sessions with a call that waits for this shard. */
+  sessionsOf(shard: number): Set<Session> {
+    const sessions = new Set<Session>();
+    for (const entry of this.#entries.values()) if (entry.shard === shard) sessions.add(entry.session);
+    return sessions;
   }
 
   /** The entry of an answered call, or undefined when it was answered before. */

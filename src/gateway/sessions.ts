@@ -3,7 +3,7 @@
  *
  *   open ──▶ attached ── line lost ──▶ detached ── grace over, or too many ──▶ ended
  *               │  ▲                      │
- *               │  └── hello with token ──┘      here, or from another gateway thread (`Handover`)
+ *               │  └── hello with token ──┘      here, or from another gateway (`Handover`)
  *               └── closed by the client, or the process stops ──▶ ended
  *
  * Only clients with the additions can come back; the session of a base client ends with its connection. Shards hear of a
@@ -16,7 +16,7 @@ import type { Clock } from '../host/clock.ts';
 import type { Phase } from '../host/phase.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { closeCodes } from '../protocol/messages.ts';
-import { type Claimant, type HandedSession, Handover } from './handover.ts';
+import { type Claimant, type HandedSession, Handover, type Peers } from './handover.ts';
 import type { Intake, Moved } from './intake.ts';
 import type { Line } from './line.ts';
 import type { Outlet } from './outlet.ts';
@@ -24,9 +24,7 @@ import { type SessionRecord, SessionRecords } from './session-records.ts';
 import type { Session } from './session.ts';
 
 export interface SessionsOptions {
-  /** Number of this gateway thread, and how many there are. */
-  readonly index: number;
-  readonly gateways: number;
+  readonly peers: Peers;
   /** The run of the process. */
   readonly boot: string;
   /** Attached sessions' connections, by the session's number. Written here alone. */
@@ -49,11 +47,11 @@ export class Sessions {
   #stopped = false;
 
   constructor(options: SessionsOptions) {
-    const { index, gateways, boot, limits } = options;
+    const { peers, boot, limits } = options;
     this.#options = options;
     this.#records = new SessionRecords(boot, limits.socketsMax + limits.detachedSessionsMax);
     const give = (claimant: Claimant) => this.#give(claimant);
-    this.#handover = new Handover({ boot, index, gateways, give, onLate: (handed) => this.#bury(handed) });
+    this.#handover = new Handover({ peers, give, onLate: (handed) => this.#bury(handed) });
   }
 
   get detached(): number {
@@ -113,12 +111,13 @@ export class Sessions {
   /** The connection's socket is gone, with this close code. */
   closed(connection: Line, code: number): void {
     const { session } = connection;
+    const { peers } = this.#options;
     // Another connection has taken the session over.
     if (this.#options.connections.get(session.number) !== connection) return;
     session.seenMs = this.#options.clock.now();
     this.#loosen(connection);
     if (finalCodes.has(code)) this.#end(session, 'closed');
-    else if (this.#stopping) this.#end(session, 'shutdown');
+    else if (this.#stopping && !(peers.outlive && connection.additions)) this.#end(session, 'shutdown');
     else if (!connection.additions) this.#end(session, 'closed');
     else {
       this.#options.intake.detachSession(session);
@@ -136,15 +135,16 @@ export class Sessions {
     }
   }
 
-  /** Nobody can come back here any more. */
+  /** Nobody can come back here any more. To gateways of other processes sessions still go, until `close`. */
   stop(): void {
     this.#stopped = true;
-    for (const session of this.#detached.keys()) this.#end(session, 'shutdown');
+    if (!this.#options.peers.outlive) this.#endDetached();
   }
 
   /** No other gateway is heard any more. */
   close(): void {
     this.#handover.close();
+    this.#endDetached();
   }
 
   takeRecords(): SessionRecord[] {
@@ -239,6 +239,10 @@ export class Sessions {
     this.#detached.set(session, clock.monotonic());
     this.#records.detached(session);
     if (this.#detached.size > limits.detachedSessionsMax) this.#end(this.#leastEntitled(session), 'expired');
+  }
+
+  #endDetached(): void {
+    for (const session of this.#detached.keys()) this.#end(session, 'shutdown');
   }
 
   /** The one that waits longest, of the tenant that has most of them: others must not pay for its clients. */

@@ -46,6 +46,15 @@ export class ShardFrames {
     return to.frame;
   }
 
+  /** Sends what `fill` adds for the shard at once and by itself. What was gathered before stays, to be sent after it. */
+  ahead(shard: number, fill: () => void): void {
+    const gathered = this.#frames[shard]!;
+    this.#frames[shard] = { frame: new InboundFrame(), chars: 0 };
+    fill();
+    this.#send(shard);
+    this.#frames[shard] = gathered;
+  }
+
   flush(): void {
     this.#flushPlanned = false;
     for (let shard = 0; shard < this.#frames.length; shard += 1) this.#send(shard);

@@ -7,8 +7,8 @@ import { availableParallelism } from 'node:os';
 import { checkLimits, defaultLimits, partitions, type Limits } from '../protocol/limits.ts';
 import type { AuthConfig, BackupConfig, Config } from './config.ts';
 import { label, SettingReader, type ConfigSources, type Origin } from './config-reader.ts';
-import { readNats } from './config-nats.ts';
-import { checkAuth, checkBackup, checkPorts, checkServing } from './config-rules.ts';
+import { checkNats, readNats } from './config-nats.ts';
+import { checkAuth, checkBackup, checkPorts, checkSockets } from './config-rules.ts';
 import { settingNames, type SettingName } from './config-settings.ts';
 import { backupKeep, durationOrOff } from './config-times.ts';
 import {
@@ -33,8 +33,10 @@ export interface LoadOptions {
   readonly app?: string;
   /** Settings that the command uses; default all. The others are not read and stay at their defaults. */
   readonly names?: readonly SettingName[];
-  /** Also hold the rules of `serve`: tokens can be verified, development stays on loopback, one process. */
-  readonly serving?: boolean;
+  /** Also hold the rules of whoever listens for clients: tokens can be verified, development stays on loopback. */
+  readonly sockets?: boolean;
+  /** One process alone makes no sense. */
+  readonly needsNats?: boolean;
 }
 
 export interface LoadedConfig {
@@ -86,7 +88,8 @@ export function loadConfig(sources: ConfigSources, options: LoadOptions = {}): L
   checkPorts(config, reader);
   checkBackup(config, reader);
   checkAuth(config.auth, reader);
-  if (options.serving) checkServing(config, reader);
+  if (options.sockets) checkSockets(config, reader);
+  if (options.needsNats) checkNats(config, reader);
   if (reader.problems.length > 0) throw new ConfigError(reader.problems);
   return { config: freeze(config), origins: reader.origins, limitOrigins: limits.origins };
 }

@@ -49,6 +49,15 @@ export function readNats(reader: SettingReader): NatsSettings {
   return settings;
 }
 
+/** A gateway needs runtimes, and a runtime gateways. */
+export function checkNats({ nats }: Pick<NatsSettings, 'nats'>, reader: SettingReader): void {
+  if (nats === undefined && !reader.failed('NATS_URL'))
+    reader.fail(
+      'NATS_URL',
+      'gateways and runtimes are joined by NATS; name its address, such as nats://127.0.0.1:4222',
+    );
+}
+
 type NatsSettingName = keyof typeof natsSettings;
 
 function checkUnused(reader: SettingReader, names: readonly NatsSettingName[], needs: string): void {

@@ -71,8 +71,8 @@ function checkSecret(auth: AuthConfig, secret: string, reader: SettingReader): v
   );
 }
 
-/** What `serve` needs beyond settings that make sense. */
-export function checkServing(config: Config, reader: SettingReader): void {
+/** What listening for clients needs beyond settings that make sense. */
+export function checkSockets(config: Config, reader: SettingReader): void {
   if (!config.dev && !keySources.some((name) => reader.isSet(name))) {
     reader.problems.push(noKeys);
   }

@@ -69,6 +69,10 @@ export const metricCatalog = {
     type: 'counter',
     help: 'Bytes of those messages before framing; a character beyond ASCII counts as one.',
   },
+  fermata_nats_unacked_frames: {
+    type: 'gauge',
+    help: 'Frames of calls that NATS has not acknowledged yet; absent without NATS.',
+  },
 
   fermata_actors: { type: 'gauge', help: 'Actors in memory.' },
   fermata_actor_state_bytes: {

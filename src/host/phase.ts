@@ -1,15 +1,19 @@
 /**
- * Where the process is in its life, shared by all threads through eight bytes of memory. Main writes, gateways read on
- * every request: a message could arrive late, a word in shared memory cannot.
+ * Where the process is in its life and whether it works, shared by all threads through twelve bytes of memory. Main writes,
+ * gateways read on every request: a message could arrive late, a word in shared memory cannot.
  */
 export const phases = ['starting', 'ready', 'draining'] as const;
 export type PhaseName = (typeof phases)[number];
+
+/** What `/health` says: `ok`, or what the process cannot work without and has lost. */
+export const healths = ['ok', 'nats-gone', 'jetstream-gone'] as const;
+export type Health = (typeof healths)[number];
 
 export class Phase {
   readonly memory: SharedArrayBuffer;
   readonly #word: Int32Array;
 
-  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(8)) {
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(12)) {
     this.memory = memory;
     this.#word = new Int32Array(memory);
   }
@@ -26,6 +30,18 @@ export class Phase {
   /** Should it get new traffic? What `/ready` says. */
   get takesTraffic(): boolean {
     return this.name === 'ready' && !this.impaired;
+  }
+
+  get health(): Health {
+    return healths[Atomics.load(this.#word, 2)] ?? 'ok';
+  }
+
+  get healthy(): boolean {
+    return this.health === 'ok';
+  }
+
+  setHealth(health: Health): void {
+    Atomics.store(this.#word, 2, healths.indexOf(health));
   }
 
   setImpaired(impaired: boolean): void {

@@ -39,6 +39,7 @@ export const inboundOp = {
   read: 5,
   detach: 6,
   present: 7,
+  leave: 8,
 } as const;
 
 /** What a subscription is about. */
@@ -46,19 +47,22 @@ export type Stream = 'state' | 'event';
 
 /**
  * session: number given by the gateway, unique for its life · call: number given by the gateway, answered exactly once ·
- * key: '' without · ack: -1 when the key is not `<client>:<n>` of a client that numbers its calls · deadlineMs: 0 without ·
- * input: absent when the client sent none · trace: as `trace.ts` writes it, absent when the call has none; `noInput` then says
- * that the client sent no input, and `null` stands in its place · epoch, seq: the position that a subscriber was at, absent when it starts.
+ * key: '' without · ack: -1 when the key is not `<client>:<n>` of a client that numbers its calls · deadlineMs: 0 without,
+ * below 0 when it is over, so that all that can be told is what an earlier attempt came to · input: absent when the client
+ * sent none · trace: as `trace.ts` writes it, absent when the call has none; `noInput` then says that the client sent no
+ * input, and `null` stands in its place · epoch, seq: the position that a subscriber was at, absent when it starts.
  *
  * `open` with a sessionId that is known under another number takes that session over: the client came back through
  * another gateway · `detach`: its connection is lost; it stays connected to its actors and subscribes anew when it is back ·
  * `present`: these are all sessions of this gateway; others that the shard knows of it have ended. Sent by a gateway that
- * starts, and to a shard that was started anew.
+ * starts, and to a shard that was started anew · `leave`: another process has the session's actors now, and the session with
+ * them; it is forgotten here, and nobody is told goodbye.
  */
 export type Inbound =
   | readonly [op: typeof inboundOp.open, session: number, info: SessionInfo]
   | readonly [op: typeof inboundOp.end, session: number]
   | readonly [op: typeof inboundOp.detach, session: number]
+  | readonly [op: typeof inboundOp.leave, session: number]
   | readonly [op: typeof inboundOp.present, none: 0, sessions: readonly number[]]
   | readonly [
       op: typeof inboundOp.call,

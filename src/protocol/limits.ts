@@ -18,6 +18,10 @@ export const defaultLimits = {
   tenantCallsMax: 10_000,
   /** Calls in flight towards one shard, per gateway thread. */
   shardCallsMax: 20_000,
+  /** Milliseconds after which a call to another process that nobody has answered ends `unknown`; earlier when it has a deadline of its own. As long as a turn may take. */
+  remoteCallMsMax: 30_000,
+  /** Milliseconds that a call without a deadline may have waited in NATS when a runtime gets to it; past it it is REJECTED as OVERLOADED. By then its gateway gives it up. */
+  queuedCallMsMax: 30_000,
   /** Bytes that may wait for one commit; a turn that reaches it is the batch's last. Bounds memory when answers are large. */
   batchBytesMax: 16 * 1024 * 1024,
   /** Turns that one commit may carry. Bounds both the pause and what one failed commit can undo. */
@@ -80,6 +84,8 @@ export const defaultLimits = {
   archiveBufferBytesMax: 64 * 1024 * 1024,
   /** Verified HTTP tokens that one gateway remembers, each until it expires. */
   httpPrincipalsMax: 1000,
+  /** Milliseconds for which a node may commit after NATS last said that its slots are its own. Longer bears longer silences; shorter frees the slots of a dead node sooner. */
+  leaseMs: 10_000,
 };
 
 export type Limits = typeof defaultLimits;
@@ -154,6 +160,10 @@ export function checkLimits(limits: Limits): Limits {
   );
   if (limits.socketIdleS < 8 || limits.socketIdleS > 960)
     throw new Error(`limit socketIdleS must be 8 to 960, not ${limits.socketIdleS}: uWebSockets takes no other`);
+  if (limits.leaseMs < 1000 || limits.leaseMs > 600_000)
+    throw new Error(
+      `limit leaseMs must be 1000 to 600000, not ${limits.leaseMs}: it is renewed three times in its life`,
+    );
   return limits;
 }
 

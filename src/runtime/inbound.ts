@@ -1,7 +1,7 @@
 /**
  * The way into a shard: frames of the gateways are taken apart, checked against the bounds, and dealt out to mailboxes.
  *
- *   frame ─▶ open, detach, end, present ─▶ sessions, audiences
+ *   frame ─▶ open, detach, end, present, leave ─▶ sessions, audiences
  *         └▶ call, read, subscribe ─▶ bounds? ─▶ mailbox of the actor, which is loaded if need be
  *
  * Invariant: every call that comes in here is answered exactly once, by its turn or by a refusal.
@@ -76,6 +76,8 @@ export class Inbound {
         return this.#detach(session);
       case inboundOp.end:
         return this.#end(gateway, number);
+      case inboundOp.leave:
+        return this.#forget(gateway, number);
     }
   }
 
@@ -204,6 +206,13 @@ export class Inbound {
       if (definition?.onDisconnect === undefined && definition?.onConnect === undefined) this.#leave(key, session);
       else this.#parts.activations.deliver({ tenant, type, id }, { kind: 'disconnect', session });
     }
+  }
+
+  /** Its actors are another process's now, with all who are connected to them: no hook runs, and nothing is written. */
+  #forget(gateway: number, number: number): void {
+    const session = this.#parts.sessions.end(gateway, number);
+    if (session === undefined) return;
+    for (const key of session.actors) this.#leave(key, session);
   }
 
   /** Out of an audience whose actor need not be told. */

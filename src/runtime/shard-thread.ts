@@ -6,6 +6,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { AppDefinition } from '../actor/definition.ts';
 import { systemClock } from '../host/clock.ts';
+import { Lease } from '../host/lease.ts';
 import { createLog, type LogOptions } from '../host/log.ts';
 import { LogGate } from '../host/log-gate.ts';
 import { LoopDelay } from '../host/loop-delay.ts';
@@ -31,6 +32,8 @@ export interface ShardThreadData {
   readonly keeper: MessagePort;
   /** Memory of `Vitals`. */
   readonly vitals: SharedArrayBuffer;
+  /** Memory of the node's `Lease`; absent where no other process can own the data. */
+  readonly lease?: SharedArrayBuffer;
   readonly log: LogOptions;
 }
 
@@ -67,7 +70,12 @@ export function shardThread(data: ShardThreadData, link: Link): Record<string, (
       if (app === undefined) throw new Error('the app must be loaded before the shard starts');
       shard = new Shard({
         app,
-        journal: Journal.open(journalPath(data.dataDir, data.index)),
+        journal: Journal.open(
+          journalPath(data.dataDir, data.index),
+          0,
+          systemClock,
+          data.lease === undefined ? undefined : new Lease(data.lease),
+        ),
         keeper: keeperPort(data.keeper),
         link,
         limits: data.limits,

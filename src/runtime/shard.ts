@@ -14,6 +14,7 @@ import type { Sample } from '../host/meters.ts';
 import type { Address } from '../protocol/address.ts';
 import type { Vitals } from '../host/vitals.ts';
 import type { Limits } from '../protocol/limits.ts';
+import { slotOf } from '../protocol/placement.ts';
 import type { Keeper } from '../storage/contract.ts';
 import type { Journal } from '../storage/journal.ts';
 import type { ShardLink } from '../transport/contract.ts';
@@ -132,6 +133,7 @@ export class Shard {
       else this.#readOnlyTenants.delete(tenant);
     });
     keeper.onQuarantined((address) => this.#dropWhere((actor) => isWithin(actor, address)));
+    keeper.onLeft((slot, slots) => this.#dropWhere(({ tenant }) => slotOf(tenant, slots) === slot, true));
     keeper.onFence((forget) => {
       this.#batch.commit();
       if (forget && this.#batch.writable) this.#batch.flush();
@@ -204,10 +206,10 @@ export class Shard {
   }
 
   /** Actors in memory only have nothing on disk to be loaded from. */
-  #dropWhere(matches: (address: Address) => boolean): void {
+  #dropWhere(matches: (address: Address) => boolean, alsoMemory = false): void {
     for (const activation of this.#activations.list()) {
-      if (activation.definition.durability !== 'memory' && matches(activation.address))
-        this.#activations.drop(activation);
+      const isKept = activation.definition.durability === 'memory' && !alsoMemory;
+      if (!isKept && matches(activation.address)) this.#activations.drop(activation);
     }
   }
 

@@ -5,6 +5,7 @@
  *   shard ── Keeper.committed(rows) ───▶ keeper thread ──▶ tenants/<tenant>/tenant.db, coalesced, behind
  *   shard ◀── synced(journalSeq) ─────── keeper            rows up to there may be forgotten
  *   shard ◀── readOnly(tenant, yes/no) ─ keeper            that tenant's file cannot be written
+ *   shard ◀── left(slot) ─────────────── keeper            another process has that slot
  *   shard ◀── stale(address) ─────────── keeper            visitors of a former process are still on its list
  *   shard ◀── fence ──────────────────── keeper            commit what is staged; the answer comes after every row of it
  *   shard ── load, outcome, numbered, history ─▶ keeper    sees every row that was handed over before
@@ -156,6 +157,8 @@ export interface Keeper {
   onSynced(handler: (journalSeq: number) => void): void;
   /** Called when a tenant or actor was closed off: drop what is in memory of it. `type` '' means the whole tenant. */
   onQuarantined(handler: (address: Address) => void): void;
+  /** Called when another process has a slot of `slots`: drop whatever is in memory of its tenants, also what lies there alone. */
+  onLeft(handler: (slot: number, slots: number) => void): void;
   /**
    * Called with true when a tenant's file cannot be written: refuse what would change something of this tenant. With false
    * when it can again. Who connects late hears of those that cannot be written by then.

@@ -1,7 +1,10 @@
 /** A journal's connection with its statements; the journal says when they run. */
+import { dirname } from 'node:path';
 import type { Statement } from 'better-sqlite3';
 import type { StoredRow } from './journal-row.ts';
-import { type Db, setSynchronous, type Synchronous } from './sqlite.ts';
+import { journalFormat, openFile, prepareAll } from './migrations.ts';
+import { makeDirectory } from './paths.ts';
+import { DamagedFileError, type Db, setSynchronous, type Synchronous } from './sqlite.ts';
 import { Transaction } from './transaction.ts';
 
 export class JournalFile {
@@ -16,7 +19,22 @@ export class JournalFile {
   readonly sizes: Statement<[number], { journalSeq: number; bytes: number }>;
   #level: Synchronous = 'FULL';
 
-  constructor(db: Db) {
+  /** Opens or creates it; rows up to `forgotten` were deleted. @throws NewerFileError, DamagedFileError, SqliteError */
+  static open(path: string): { file: JournalFile; forgotten: number } {
+    makeDirectory(dirname(path));
+    const db = openFile(path, journalFormat, () => undefined)!;
+    try {
+      const file = prepareAll(path, () => new JournalFile(db));
+      const forgotten = file.readMark.get();
+      if (typeof forgotten !== 'number') throw new DamagedFileError(`${path} has lost its mark`);
+      return { file, forgotten };
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  }
+
+  private constructor(db: Db) {
     this.db = db;
     this.transaction = new Transaction(db);
     this.insert = db.prepare('INSERT INTO rows (journal_seq, toc, toc_crc, body, crc) VALUES (?, ?, ?, ?, ?)');

@@ -7,7 +7,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { type Address, addressKey } from '../protocol/address.ts';
-import type { JournalEntry } from './contract.ts';
+import type { JournalEntry, JournalRow } from './contract.ts';
 import { decodeEntry, encodeEntries } from './entry.ts';
 
 /** As it lies in the table. After damage a column may hold anything. */
@@ -50,6 +50,14 @@ export function checkRow({ journalSeq, toc, tocCrc, body, crc }: StoredRow): Row
   if (typeof body === 'string' && sum(journalSeq, body) === crc) return { kind: 'readable', ...atMs, body, damage: [] };
   if (!isTocSound) return { kind: 'unreadable' };
   return { kind: 'readable', ...atMs, ...salvage(toc, typeof body === 'string' ? body : '') };
+}
+
+/** Undefined when any of it fails its check. */
+export function soundRow(stored: StoredRow): JournalRow | undefined {
+  const check = checkRow(stored);
+  if (check.kind === 'unreadable' || check.damage.length > 0) return undefined;
+  const { atMs, body } = check;
+  return { journalSeq: stored.journalSeq, ...(atMs === undefined ? {} : { atMs }), body };
 }
 
 /** The time, then one line per actor: count, tenant, type, id, joined by tabs. Names hold no control characters. */

@@ -7,18 +7,17 @@
  *
  * Invariants: journalSeq rises by one per row, also over restarts and when all rows are gone (the mark `forgotten` is
  * moved in the transaction that deletes) · rows on disk are a gapless run after the mark · after a commit with an unknown
- * end nothing works but reopen() and close(), so that memory never runs ahead of the disk or behind it.
+ * end nothing works but reopen() and close(), so that memory never runs ahead of the disk or behind it · with a lease, no
+ * commit returns that was not on disk before the lease ended.
  */
 import { strict as assert } from 'node:assert';
-import { dirname } from 'node:path';
 import { type Clock, systemClock } from '../host/clock.ts';
+import type { Lease } from '../host/lease.ts';
 import type { JournalEntry, JournalRow } from './contract.ts';
 import { JournalFile } from './journal-file.ts';
-import { packRow, checkRow, type StoredRow } from './journal-row.ts';
-import { journalFormat, openFile, prepareAll } from './migrations.ts';
+import { packRow, soundRow, type StoredRow } from './journal-row.ts';
 import { lostEnd, Mark } from './mark.ts';
 import { LostRowsError } from './lost-rows-error.ts';
-import { makeDirectory } from './paths.ts';
 import { checkpoint, DamagedFileError, type Synchronous } from './sqlite.ts';
 import { CommitError } from './transaction.ts';
 
@@ -27,6 +26,7 @@ export { CommitError };
 export class Journal {
   readonly path: string;
   readonly #clock: Pick<Clock, 'now'>;
+  readonly #lease: Pick<Lease, 'held'> | undefined;
   #file: JournalFile | undefined;
   #endMark: Mark | undefined;
   #lastSeq = 0;
@@ -42,16 +42,22 @@ export class Journal {
   #handedOver: number;
 
   /**
-   * Opens or creates it. Rows up to `elsewhere` are not missed.
+   * Opens or creates it. Rows up to `elsewhere` are not missed. Without a lease it may always commit.
    * @throws NewerFileError, DamagedFileError, SqliteError
    */
-  static open(path: string, elsewhere = 0, clock: Pick<Clock, 'now'> = systemClock): Journal {
-    return new Journal(path, elsewhere, clock);
+  static open(
+    path: string,
+    elsewhere = 0,
+    clock: Pick<Clock, 'now'> = systemClock,
+    lease?: Pick<Lease, 'held'>,
+  ): Journal {
+    return new Journal(path, elsewhere, clock, lease);
   }
 
-  private constructor(path: string, elsewhere: number, clock: Pick<Clock, 'now'>) {
+  private constructor(path: string, elsewhere: number, clock: Pick<Clock, 'now'>, lease?: Pick<Lease, 'held'>) {
     this.path = path;
     this.#clock = clock;
+    this.#lease = lease;
     this.#load();
     this.#checkEnd(elsewhere);
     this.#handedOver = this.#lastSeq;
@@ -85,7 +91,7 @@ export class Journal {
     const journalSeq = this.#lastSeq + 1;
     const atMs = Math.max(this.#clock.now(), this.#lastAtMs);
     const row = packRow(journalSeq, atMs, entries);
-    this.#write(file, durability === 'durable' ? 'FULL' : 'NORMAL', () => {
+    this.#writeHeld(file, durability === 'durable' ? 'FULL' : 'NORMAL', () => {
       file.insert.run(journalSeq, row.toc, row.tocCrc, row.body, row.crc);
     });
     this.#lastSeq = journalSeq;
@@ -117,20 +123,16 @@ export class Journal {
   /** Writes and syncs a little, to find out whether that works again. @throws CommitError */
   probe(): void {
     const file = this.#required();
-    this.#write(file, 'FULL', () => file.countFlush.run());
+    this.#writeHeld(file, 'FULL', () => file.countFlush.run());
   }
 
   /** @throws DamagedFileError when a row fails its check */
   rowsAfter(journalSeq: number): JournalRow[] {
-    const rows: JournalRow[] = [];
-    for (const stored of this.storedRows(journalSeq)) {
-      const check = checkRow(stored);
-      if (check.kind === 'unreadable' || check.damage.length > 0)
-        throw new DamagedFileError(`${this.path}: row ${stored.journalSeq} fails its check`);
-      const { atMs, body } = check;
-      rows.push({ journalSeq: stored.journalSeq, ...(atMs === undefined ? {} : { atMs }), body });
-    }
-    return rows;
+    return Array.from(this.storedRows(journalSeq), (stored) => {
+      const row = soundRow(stored);
+      if (row === undefined) throw new DamagedFileError(`${this.path}: row ${stored.journalSeq} fails its check`);
+      return row;
+    });
   }
 
   /** Unchecked, oldest first. @throws DamagedFileError when rows are missing, or there that were deleted */
@@ -223,6 +225,19 @@ export class Journal {
     throw new CommitError('rolled-back', this.path, new Error('it is closed; after an unknown end, reopen() first'));
   }
 
+  /** Under the lease, before and after: what came to disk when it was over is nobody's to be told. */
+  #writeHeld(file: JournalFile, level: Synchronous, work: () => void): void {
+    if (!this.#mayCommit()) throw new CommitError('rolled-back', this.path, new Error(leaseOver));
+    this.#write(file, level, work);
+    if (this.#mayCommit()) return;
+    this.#drop();
+    throw new CommitError('unknown', this.path, new Error(leaseOver));
+  }
+
+  #mayCommit(): boolean {
+    return this.#lease?.held ?? true;
+  }
+
   /** One transaction that also deletes what was forgotten. */
   #write(file: JournalFile, level: Synchronous, work: () => void): void {
     const forgetTo = this.#forgetTo;
@@ -246,19 +261,8 @@ export class Journal {
     this.#unfsyncedRows = level === 'NORMAL';
   }
 
-  #load(): JournalFile {
-    makeDirectory(dirname(this.path));
-    const db = openFile(this.path, journalFormat, () => undefined)!;
-    let file: JournalFile;
-    let forgotten: unknown;
-    try {
-      file = prepareAll(this.path, () => new JournalFile(db));
-      forgotten = file.readMark.get();
-      if (typeof forgotten !== 'number') throw new DamagedFileError(`${this.path} has lost its mark`);
-    } catch (error) {
-      db.close();
-      throw error;
-    }
+  #load(): void {
+    const { file, forgotten } = JournalFile.open(this.path);
     this.#forgotten = forgotten;
     const sizes = file.sizes.all(this.#forgotten);
     this.#forgetTo = this.#forgotten;
@@ -269,7 +273,6 @@ export class Journal {
     this.#unfsyncedRows = false;
     this.#endMark = new Mark(this.path);
     this.#file = file;
-    return file;
   }
 
   /** @throws DamagedFileError when acknowledged rows are missing at the end, where nothing else would tell */
@@ -293,3 +296,5 @@ export class Journal {
     file?.db.close();
   }
 }
+
+const leaseOver = "this node's lease is over: NATS did not answer in time, or another node has its slots";

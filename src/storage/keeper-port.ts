@@ -2,7 +2,7 @@
  * The keeper over a message port: the shard's side, and the keeper's.
  *
  *   shard ── [committed | fenced | load | outcome | numbered | history]* ──▶ keeper      one message per tick, tuples in order
- *   shard ◀── [synced | quarantined | readOnly | stale | fence | answer | refusal]* ── keeper
+ *   shard ◀── [synced | quarantined | left | readOnly | stale | fence | answer | refusal]* ── keeper
  *
  * Order within a port is the contract's promise: a question is answered from every row that was handed over before it.
  * When the port closes, whoever still waits gets UNKNOWN; rows that were on their way lie in the journal and are replayed.
@@ -29,6 +29,7 @@ type Question = Exclude<ToKeeper, readonly ['committed' | 'fenced', ...unknown[]
 type ToShard =
   | readonly [op: 'synced', journalSeq: number]
   | readonly [op: 'quarantined', address: Address]
+  | readonly [op: 'left', slot: number, slots: number]
   | readonly [op: 'readOnly', tenant: string, readOnly: boolean]
   | readonly [op: 'stale', address: Address]
   | readonly [op: 'fence', id: number, forget: boolean]
@@ -47,6 +48,7 @@ export function serveKeeper(core: KeeperCore, port: MessagePort, shard: number, 
   const detach = core.attach(shard, {
     synced: (journalSeq) => outbox.add(['synced', journalSeq]),
     quarantined: (address) => outbox.add(['quarantined', address]),
+    left: (slot, slots) => outbox.add(['left', slot, slots]),
     readOnly: (tenant, readOnly) => outbox.add(['readOnly', tenant, readOnly]),
     stale: (address) => outbox.add(['stale', address]),
     fence: (forget, overtakes) => fences.open(overtakes, (id) => outbox.add(['fence', id, forget])),
@@ -120,6 +122,7 @@ class PortKeeper implements Keeper {
   #closed = false;
   #synced: (journalSeq: number) => void = () => undefined;
   #quarantined: (address: Address) => void = () => undefined;
+  #left: (slot: number, slots: number) => void = () => undefined;
   #readOnly: (tenant: string, readOnly: boolean) => void = () => undefined;
   #stale: (address: Address) => void = () => undefined;
   #fence: (forget: boolean) => number = () => 0;
@@ -157,6 +160,11 @@ class PortKeeper implements Keeper {
 
   onQuarantined(handler: (address: Address) => void): void {
     this.#quarantined = handler;
+    this.#listen();
+  }
+
+  onLeft(handler: (slot: number, slots: number) => void): void {
+    this.#left = handler;
     this.#listen();
   }
 
@@ -203,6 +211,7 @@ class PortKeeper implements Keeper {
   #receive(message: ToShard): void {
     if (message[0] === 'synced') return this.#synced(message[1]);
     if (message[0] === 'quarantined') return this.#quarantined(message[1]);
+    if (message[0] === 'left') return this.#left(message[1], message[2]);
     if (message[0] === 'readOnly') return this.#readOnly(message[1], message[2]);
     if (message[0] === 'stale') return this.#stale(message[1]);
     if (message[0] === 'fence') return this.#outbox.add(['fenced', message[1], this.#fence(message[2])]);

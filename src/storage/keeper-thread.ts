@@ -17,6 +17,7 @@ import { KeeperCore } from './keeper.ts';
 import { serveKeeper } from './keeper-port.ts';
 import { listTenants } from './inspect.ts';
 import { recover, recoverShard } from './recovery.ts';
+import type { GiveAwayRequest, WelcomeRequest } from './slot-transfer.ts';
 import type { CopyRequest } from './tenant-copies.ts';
 import type { ExchangeRequest } from './tenant-exchange.ts';
 
@@ -40,13 +41,15 @@ export interface KeeperThreadData {
  * - `recover` {shards} → Recovered; then the ports are served
  * - `connect` {shard, port} for a shard started anew after its thread died → {rows} that its journal held beyond
  * - `putSessions` SessionRecord[] → taken over; they are written with the next round
- * - `closeStale` {shards, only} → at once; in the background every tenant is searched for what a former process left, and
- *   the shards hear of it. `only`: the number of one shard whose thread was started anew; undefined for all
+ * - `closeStale` {shards, only, tenants} → at once; in the background every tenant is searched for what a former process left, and
+ *   the shards hear of it. `only`: the number of one shard whose thread was started anew; undefined for all.
+ *   `tenants`: only these
  * - `flush` → whether everything is in tenant files; `synced` is on its way to the shards when it answers
  * - `stop` → the same, and all files are closed
  * - `tenants` → names of all tenants with data
  * - `copy` CopyRequest and `progress`, memory of `Progress` → Copied: tenant-copies.ts
  * - `stopCopies` → those under way end with an error
+ * - `giveAway` GiveAwayRequest → the tenants that lie in the folder now; `welcome` WelcomeRequest → Welcomed: slot-transfer.ts
  * - `metrics` → Sample[]
  * - `exchange` ExchangeRequest → Exchanged: tenant-exchange.ts
  */
@@ -90,8 +93,8 @@ export function keeperThread(
     },
     putSessions: (argument) => core.putSessions(argument as SessionRecord[]),
     closeStale(argument) {
-      const { shards, only } = argument as { shards: number; only?: number };
-      core.closeStale(shards, only).then(
+      const { shards, only, tenants } = argument as { shards: number; only?: number; tenants?: readonly string[] };
+      core.closeStale(shards, only, tenants).then(
         (found) => {
           if (found.tenants > 0)
             log.info(found, 'what a former process left was closed: sessions, and visitors of actors');
@@ -107,6 +110,8 @@ export function keeperThread(
     },
     stopCopies: () => core.copies.stop(),
     exchange: (argument) => core.exchange.exchange(argument as ExchangeRequest),
+    giveAway: (argument) => core.transfer.giveAway(argument as GiveAwayRequest),
+    welcome: (argument) => core.transfer.welcome(argument as WelcomeRequest),
     metrics: () => [...core.meters.samples(core.counts), loopDelay.sample()],
     async flush() {
       await archived();

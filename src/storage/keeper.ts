@@ -29,11 +29,13 @@ import { Quarantine } from './quarantine.ts';
 import { loadedActor, storedHistory, storedNumbered, storedOutcome } from './questions.ts';
 import { Reading } from './reading.ts';
 import { type ShardListener, ShardListeners } from './shard-listeners.ts';
+import { SlotTransfer } from './slot-transfer.ts';
 import { type StaleFound, StaleSweep } from './stale-sweep.ts';
 import { TenantCopies } from './tenant-copies.ts';
 import { TenantExchange } from './tenant-exchange.ts';
 import { TenantFiles } from './tenant-files.ts';
 import { TenantSessions } from './tenant-sessions.ts';
+import { TenantStandstill } from './tenant-standstill.ts';
 import { TenantWriter } from './tenant-writer.ts';
 
 export interface KeeperOptions {
@@ -60,12 +62,10 @@ export class KeeperCore {
   readonly #sweep: StaleSweep;
   readonly #writer: TenantWriter;
   readonly #reading: Reading;
-  /** Ports let what is later wait. */
   readonly cut = new Cut();
-  /** Copies of tenants' files, for backups. */
   readonly copies: TenantCopies;
-  /** Puts another file in the place of a tenant's. */
   readonly exchange: TenantExchange;
+  readonly transfer: SlotTransfer;
   /** Characters that wait for tenants that fail; counted after each round. */
   #failingChars = 0;
   readonly #timer: FlushTimer;
@@ -93,33 +93,37 @@ export class KeeperCore {
       onChange: (tenant, failing) => this.#shards.readOnly(tenant, failing),
     });
     const parts = {
+      dataDir,
       limits,
+      log,
       clock,
+      archive,
+      listeners: this.#shards,
       pending: this.#pending,
       files: this.#files,
       quarantine: this.#quarantine,
       failing: this.#failing,
       sessions: this.#sessions,
       meters: this.meters,
+      closeTenant: (tenant: string, reason: string) => this.quarantineTenant(tenant, reason),
     };
-    this.#sweep = new StaleSweep({ ...parts, dataDir, log, listeners: this.#shards });
+    this.#sweep = new StaleSweep(parts);
     this.#writer = new TenantWriter({
       ...parts,
       closeActor: (address, reason) => this.#tellQuarantined(address, reason),
-      closeTenant: (tenant, reason) => this.quarantineTenant(tenant, reason),
     });
     this.#reading = new Reading({
       ...parts,
-      log,
+      isAway: (tenant) => this.transfer.isAway(tenant),
       closeActor: (address, reason) => {
         this.#tellQuarantined(address, reason);
         this.#timer.start(false);
       },
-      closeTenant: (tenant, reason) => this.quarantineTenant(tenant, reason),
     });
-    const data = { ...parts, dataDir, log, archive, listeners: this.#shards, catchUp: () => this.#catchUp() };
-    this.copies = new TenantCopies({ ...data, cut: this.cut, write: (tenant) => this.#writer.write(tenant) });
-    this.exchange = new TenantExchange(data);
+    const standstill = new TenantStandstill({ ...parts, catchUp: () => this.#catchUp() });
+    this.copies = new TenantCopies({ ...parts, cut: this.cut, write: (tenant) => this.#writer.write(tenant) });
+    this.exchange = new TenantExchange({ ...parts, standstill });
+    this.transfer = new SlotTransfer({ ...parts, standstill });
     this.#timer = new FlushTimer(limits.keeperDelayMs, retryMs, clock, {
       due: () => this.#unwritten.filter((tenant) => !this.#failing.isWaiting(tenant)),
       waits: () => this.#failing.any,
@@ -175,16 +179,13 @@ export class KeeperCore {
 
   /** Takes records of sessions over; they are written with the next round, or dropped where they cannot be. */
   putSessions(records: readonly SessionRecord[]): void {
-    this.#sessions.add(records);
+    this.#sessions.add(records.filter(({ tenant }) => !this.transfer.isAway(tenant)));
     this.#timer.start(false);
   }
 
-  /**
-   * Ends what a former process left, in the background: sessions in all tenants, and visitors, by telling the shards which
-   * actors have some. May be asked again, `only` for one of the shards.
-   */
-  closeStale(shards: number, only?: number): Promise<StaleFound> {
-    return this.#sweep.run(shards, only);
+  /** As StaleSweep.run, in the background. May be asked again. */
+  closeStale(shards: number, only?: number, tenants?: readonly string[]): Promise<StaleFound> {
+    return this.#sweep.run(shards, only, tenants);
   }
 
   /** Takes back what was spilled before a restart. Before the first row is handed over. @throws as HeldEntries.read */
@@ -271,10 +272,8 @@ export class KeeperCore {
     return this.#options.clock.now() - this.#options.limits.outcomeMs;
   }
 
-  /** Tenants of which something waits to be written. */
   get #unwritten(): string[] {
-    const tenants = [...this.#pending.tenants.keys()];
-    return [...tenants, ...this.#sessions.tenants.filter((tenant) => !this.#pending.tenants.has(tenant))];
+    return [...new Set([...this.#pending.tenants.keys(), ...this.#sessions.tenants])];
   }
 
   #advance(): void {

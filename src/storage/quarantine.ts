@@ -108,6 +108,11 @@ export class Quarantine {
     this.#tenants.delete(tenant);
   }
 
+  /** Another directory lies in the tenant's place. */
+  lookAgain(tenant: string): void {
+    this.#tenants.delete(tenant);
+  }
+
   close(): void {
     this.#held.close();
   }

@@ -11,7 +11,7 @@ import { DamagedActorError } from './damaged-actor.ts';
 import { actorKey, type Pending } from './pending.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { Sources } from './questions.ts';
-import { quarantinedActor, quarantinedTenant, unreadableTenant } from './refusals.ts';
+import { absentTenant, quarantinedActor, quarantinedTenant, unreadableTenant } from './refusals.ts';
 import { isDamage } from './sqlite.ts';
 import type { TenantFiles } from './tenant-files.ts';
 
@@ -21,6 +21,8 @@ export interface ReadingParts {
   readonly pending: Pending;
   readonly files: TenantFiles;
   readonly quarantine: Quarantine;
+  /** Its data is not here any more. */
+  readonly isAway: (tenant: string) => boolean;
   readonly closeActor: (address: Address, reason: string) => void;
   readonly closeTenant: (tenant: string, reason: string) => void;
 }
@@ -32,11 +34,12 @@ export class Reading {
     this.#parts = parts;
   }
 
-  /** @throws AppError QUARANTINED, or READ_ONLY while the tenant's file cannot be read */
+  /** @throws AppError QUARANTINED, OVERLOADED while its slot is away, or READ_ONLY while the tenant's file cannot be read */
   read<T>(address: Address, read: (sources: Sources) => T): T {
-    const { clock, log, pending, files, quarantine, closeActor, closeTenant } = this.#parts;
+    const { clock, log, pending, files, quarantine, isAway, closeActor, closeTenant } = this.#parts;
     const { tenant, type, id } = address;
     try {
+      if (isAway(tenant)) throw absentTenant(tenant);
       if (quarantine.reason(tenant) !== undefined) throw quarantinedTenant(tenant);
       const file = files.open(tenant, { create: false, nowMs: clock.now() });
       if (

@@ -20,6 +20,11 @@ export function unreadableTenant(tenant: string, cause: unknown): AppError {
   });
 }
 
+/** What asks now came too late: its slot is another process's, or on the way there. */
+export function absentTenant(tenant: string): AppError {
+  return new AppError('OVERLOADED', `Tenant "${tenant}" is being moved to another process`, { retryAfterMs: 250 });
+}
+
 /** For a mistake of the program's own: this question fails, not every tenant. */
 export function unanswered(cause: unknown): AppError {
   return new AppError('INTERNAL', 'The keeper could not answer; the log says why', { cause });

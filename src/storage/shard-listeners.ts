@@ -6,6 +6,8 @@ import { OperationError } from './operation-error.ts';
 export interface ShardListener {
   synced(journalSeq: number): void;
   quarantined(address: Address): void;
+  /** Another process has the slot. */
+  left(slot: number, slots: number): void;
   /** The tenant's file cannot be written, or can again. */
   readOnly(tenant: string, readOnly: boolean): void;
   /** A former process left visitors on the actor's list. */
@@ -34,6 +36,10 @@ export class ShardListeners {
 
   quarantined(address: Address): void {
     for (const listener of this.#listeners.values()) listener.quarantined?.(address);
+  }
+
+  left(slot: number, slots: number): void {
+    for (const listener of this.#listeners.values()) listener.left?.(slot, slots);
   }
 
   readOnly(tenant: string, readOnly: boolean): void {

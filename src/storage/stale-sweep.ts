@@ -62,8 +62,8 @@ export class StaleSweep {
     this.#stopped = true;
   }
 
-  /** Tells the shards, of which there are `shards`; `only` one of them when it is given. */
-  async run(shards: number, only?: number): Promise<StaleFound> {
+  /** Tells the shards, of which there are `shards`; `only` one of them, and of some `tenants`, when they are given. */
+  async run(shards: number, only?: number, tenants: Iterable<string> = this.#tenants()): Promise<StaleFound> {
     const told = new Map<string, number>();
     let tenantsLeft = tenantsPerPause;
     let actorsLeft = actorsPerPause;
@@ -72,7 +72,7 @@ export class StaleSweep {
       tenantsLeft = tenantsPerPause;
       actorsLeft = actorsPerPause;
     };
-    for (const tenant of this.#tenants()) {
+    for (const tenant of tenants) {
       if (tenantsLeft === 0) await pause();
       if (this.#stopped) break;
       tenantsLeft -= 1;

@@ -1,21 +1,17 @@
 /**
  * Puts a restored file in the place of a tenant's, or one actor of it into the tenant's file, while others are served.
  *
- *   freeze ─▶ shards drop the tenant's actors; questions about it wait
- *          ─▶ fence: everything that was committed is here ─▶ all of it is written, archived
- *          ─▶ fence: the shards delete those rows from their journals ─▶ the archived log breaks off ─▶ exchange the file ─▶ thaw
+ *   freeze: questions about the tenant wait ─▶ standstill (tenant-standstill.ts) ─▶ the archived log breaks off
+ *          ─▶ exchange the file ─▶ thaw
  *
- * A row of the former line that stayed in a journal would be replayed into the restored file at the next start; hence the
- * second fence, and hence nothing is exchanged when any step before it fails.
+ * Nothing is exchanged when any step before fails.
  * Invariants: the former file is kept aside · at each moment one of the two files lies whole in its place · the restored
  * one has an epoch of its own, so that nobody resumes a stream from numbers of the other.
  */
 import { copyFileSync, linkSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import type { Clock } from '../host/clock.ts';
-import type { Archive } from './archive.ts';
 import { copyActor } from './copy-actor.ts';
-import type { FailingTenants } from './failing-tenants.ts';
 import { OperationError } from './operation-error.ts';
 import { fsyncDirectory, look, makeDirectory, tenantDirectory } from './paths.ts';
 import type { Pending } from './pending.ts';
@@ -23,6 +19,7 @@ import type { Quarantine } from './quarantine.ts';
 import type { ShardListeners } from './shard-listeners.ts';
 import { TenantFile } from './tenant-file.ts';
 import type { TenantFiles } from './tenant-files.ts';
+import type { TenantStandstill } from './tenant-standstill.ts';
 
 export interface TenantExchangeParts {
   readonly dataDir: string;
@@ -31,10 +28,7 @@ export interface TenantExchangeParts {
   readonly files: TenantFiles;
   readonly quarantine: Quarantine;
   readonly listeners: ShardListeners;
-  readonly failing: FailingTenants;
-  readonly archive: Archive | undefined;
-  /** Writes everything that is here. @returns false when a journal is still needed for some of it */
-  readonly catchUp: () => Promise<boolean>;
+  readonly standstill: TenantStandstill;
 }
 
 export interface ExchangeRequest {
@@ -84,7 +78,7 @@ export class TenantExchange {
     );
     try {
       await this.#letGo(request);
-      await this.#parts.archive?.breakOff(tenant);
+      await this.#parts.standstill.breakOff(tenant);
       return actor === undefined ? this.#putFile(tenant, from) : this.#putActor(tenant, from, actor);
     } finally {
       this.#parts.files.giveUp(tenant);
@@ -117,27 +111,15 @@ export class TenantExchange {
     );
   }
 
-  /** When it returns, no actor of the tenant is in memory, and no journal holds a row of it. */
   async #letGo({ tenant, shards, actor }: ExchangeRequest): Promise<void> {
-    const { listeners, pending, failing, quarantine, catchUp } = this.#parts;
+    const { listeners, quarantine, standstill } = this.#parts;
     if (actor !== undefined && quarantine.reason(tenant) !== undefined)
       throw new OperationError(
         `tenant "${tenant}" as a whole is quarantined: ${quarantine.reason(tenant)}`,
         'Restore the tenant, without --actor.',
       );
-    listeners.quarantined({ tenant, type: '', id: '' });
-    await listeners.fence(shards, false);
-    const received = Array.from({ length: shards }, (_, shard) => pending.received(shard));
-    const caughtUp = await catchUp();
-    const isBehind = pending.tenants.has(tenant) || received.some((seq, shard) => pending.synced(shard) < seq);
-    if ((!caughtUp && isBehind) || failing.hasSpilled(tenant))
-      throw new OperationError(
-        'not everything that was committed could be written',
-        'The log says why; try again then.',
-      );
-    const forgotten = await listeners.fence(shards, true);
-    if (forgotten.some((seq, shard) => seq < received[shard]!))
-      throw new OperationError('a journal could not be written', 'The log says why; try again then.');
+    const drop = (): void => listeners.quarantined({ tenant, type: '', id: '' });
+    await standstill.reach({ concerns: (name) => name === tenant, shards, drop });
   }
 
   #putFile(tenant: string, from: string): Exchanged {

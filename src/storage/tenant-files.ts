@@ -52,6 +52,15 @@ export class TenantFiles {
     this.#pinned.delete(tenant);
   }
 
+  isPinned(tenant: string): boolean {
+    return this.#pinned.has(tenant);
+  }
+
+  /** Another file will lie in its place: it is shown to `onFirst` again. */
+  forget(tenant: string): void {
+    this.#seen.delete(tenant);
+  }
+
   get openCount(): number {
     return this.#open.size;
   }

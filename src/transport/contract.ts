@@ -23,6 +23,8 @@ export interface GatewayLink {
 
 /** A gateway's end whose shards are in other processes, which come and go while calls wait for them. */
 export interface RemoteLink extends GatewayLink {
+  /** Frames that wait for their acknowledgement, of all shards. */
+  readonly unackedFrames: number;
   /**
    * Somebody serves the shard who knows no session yet. What the handler sends while it runs goes straight to them, ahead of
    * every frame that waits. Calls under way stay so: they are answered by the newcomer.

@@ -42,6 +42,8 @@ export const subjects = {
   sessions: 'fermata.sessions',
   /** Questions to one node. */
   node: (node: string): string => `fermata.node.${node}`,
+  /** Before the endpoints of the micro service `fermata`. */
+  service: 'fermata.service',
 } as const;
 
 /** Name of a slot's consumer: one per epoch, so that what a former owner says of it means nothing. */

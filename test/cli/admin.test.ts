@@ -22,6 +22,21 @@ describe('the admin port', () => {
     expect([whole.status, await whole.text()]).toEqual([200, 'fermata_ready 1\n']);
   });
 
+  it('says on /health what the process has lost', async () => {
+    const phase = new Phase();
+    const { url } = await start(async () => '', phase);
+    const look = async () => {
+      const answer = await fetch(`${url}/health`);
+      return [answer.status, await answer.json()];
+    };
+    expect(await look()).toEqual([200, { phase: 'starting', health: 'ok' }]);
+    phase.set('ready');
+    phase.setHealth('nats-gone');
+    expect(await look()).toEqual([503, { phase: 'ready', health: 'nats-gone' }]);
+    phase.setHealth('ok');
+    expect(await look()).toEqual([200, { phase: 'ready', health: 'ok' }]);
+  });
+
   it('may be closed while metrics are gathered', async () => {
     const asked = Promise.withResolvers<void>();
     const gathered = Promise.withResolvers<string>();
@@ -41,10 +56,10 @@ describe('the admin port', () => {
   });
 });
 
-async function start(text: () => Promise<string>) {
+async function start(text: () => Promise<string>, phase = new Phase()) {
   const port = await freePort();
   const metrics = { contentType: 'text/plain', text } as unknown as Metrics;
-  const close = await startAdmin({ host: '127.0.0.1', port, phase: new Phase(), details: () => ({}), metrics });
+  const close = await startAdmin({ host: '127.0.0.1', port, phase, details: () => ({}), metrics });
   onTestFinished(close);
   return { port, url: `http://127.0.0.1:${port}`, close };
 }

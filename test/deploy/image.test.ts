@@ -87,6 +87,13 @@ test('its command is fermata', async () => {
   const version = run({ command: ['--version'] });
   expect(await version.exited).toBe(0);
   expect(version.output).toBe(`${image.config.labels['org.opencontainers.image.version']}\n`);
+  // What is named instead of `serve` finds its settings as they are in the image.
+  const env = { ...environment(await freePort()), NATS_URL: 'nats://nats:4222' };
+  for (const command of [['gateway'], ['runtime', '/app/app.js']]) {
+    const other = run({ env, mounts: appMounts(), command: [...command, '--print-config'] });
+    expect(await other.exited, other.output).toBe(0);
+    expect(other.output).toMatch(/^nats-url +nats:\/\/nats:4222 +NATS_URL \(environment\)$/m);
+  }
   // Nothing is mounted on /data, and the root cannot be written.
   const served = run({ env: environment(await freePort()), mounts: appMounts() });
   expect(await served.exited, served.output).toBe(73);

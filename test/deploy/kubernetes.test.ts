@@ -1,4 +1,4 @@
-/** The examples for Kubernetes, point by point, and held against each other, the image and the server. */
+/** The examples of one process for Kubernetes, point by point, and held against each other, the image and the server. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -10,7 +10,10 @@ import { bytesOf } from './quantities.ts';
 import { at, readYaml, type Yaml } from './yaml-reading.ts';
 
 const folder = join(root, 'deploy/kubernetes');
-const files = readdirSync(folder).sort();
+// Several machines are in a folder below: kubernetes-distributed.test.ts.
+const files = readdirSync(folder)
+  .filter((name) => name.endsWith('.yaml'))
+  .sort();
 const documents = files.flatMap((name) => readYaml(readFileSync(join(folder, name), 'utf8')));
 const image = configOf(stagesOf(readFileSync(join(root, 'Dockerfile'), 'utf8')).at(-1)!);
 const labels = { 'app.kubernetes.io/name': 'fermata' };

@@ -5,6 +5,7 @@
 import { decodeInbound, type Inbound, inboundOp, OutboundFrame } from '../../src/protocol/envelope.ts';
 import { AppError } from '../../src/protocol/errors.ts';
 import { actorHead, stateSnapshot, subscriptionRefusal } from '../../src/protocol/messages.ts';
+import { shardOf } from '../../src/protocol/placement.ts';
 import type { GatewayLink } from '../../src/transport/contract.ts';
 
 export type InboundCall = Extract<Inbound, readonly [2, ...unknown[]]>;
@@ -19,10 +20,19 @@ export class FakeShards implements GatewayLink {
   /** Calls of `hold`, waiting for `release`. */
   readonly held: { shard: number; call: number }[] = [];
   closed = false;
+  accepting = true;
   #receive: (frame: string, shard: number) => void = () => {};
 
   constructor(shards = 1) {
     this.shards = shards;
+  }
+
+  place(tenant: string, type: string, id: string): number {
+    return shardOf(tenant, type, id, this.shards);
+  }
+
+  accepts(): boolean {
+    return this.accepting;
   }
 
   onFrame(receive: (frame: string, shard: number) => void): void {
@@ -92,6 +102,7 @@ export class FakeShards implements GatewayLink {
       case inboundOp.end:
       case inboundOp.detach:
       case inboundOp.present:
+      case inboundOp.leave:
         return;
     }
   }

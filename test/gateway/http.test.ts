@@ -171,6 +171,17 @@ describe('routes', () => {
     expect(await answer.json()).toMatchObject({ error: { code: 'OVERLOADED', message: 'Starting', retryable: true } });
   });
 
+  it('say on /health what the process has lost, with 503, and go on', async () => {
+    const rig = await startRig();
+    rig.phase.setHealth('jetstream-gone');
+    const answer = await fetch(`${rig.http}/health`);
+    expect([answer.status, await answer.json()]).toEqual([503, { status: 'jetstream-gone' }]);
+    expect((await post(rig, '/v1/actors/counter/c1/echo')).status).toBe(200);
+    rig.phase.setHealth('ok');
+    const again = await fetch(`${rig.http}/health`);
+    expect([again.status, await again.json()]).toEqual([200, { status: 'ok' }]);
+  });
+
   it('serve development files with a policy for pages, and only there', async () => {
     const devFiles = (path: string) => (path === '/' ? { type: 'text/html; charset=utf-8', body: '<p>hi' } : undefined);
     const rig = await startRig({ dev: true, gateway: { devFiles } });

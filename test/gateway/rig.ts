@@ -34,6 +34,8 @@ export interface RigOptions {
   readonly limits?: Partial<Limits>;
   readonly allowedOrigins?: readonly string[];
   readonly shards?: number;
+  /** Scripted shards of the test's own, instead of so many. */
+  readonly link?: FakeShards;
   /** `info` by default. */
   readonly logLevel?: LogLevel;
   readonly gateway?: Partial<GatewayOptions>;
@@ -54,7 +56,7 @@ export interface Rig {
 const open: { gateway: Gateway; sockets: WebSocket[] }[] = [];
 
 export async function startRig(options: RigOptions = {}): Promise<Rig> {
-  const shards = new FakeShards(options.shards);
+  const shards = options.link ?? new FakeShards(options.shards);
   const phase = new Phase();
   phase.set('ready');
   const lines: string[] = [];

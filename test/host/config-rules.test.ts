@@ -95,7 +95,7 @@ describe('what is refused', () => {
 });
 
 describe('what serving asks for', () => {
-  const serving = { app: 'app.ts', serving: true };
+  const serving = { app: 'app.ts', sockets: true };
 
   test('without keys it refuses and explains all three ways and --dev', () => {
     const [problem, ...others] = problems({}, {}, serving);
@@ -151,5 +151,10 @@ describe('NATS', () => {
     expect(problems({ '--nats': 'managed' }, url)[0]).toContain('a managed nats-server brings its own address');
     const hubs = Array.from({ length: 11 }, (_, n) => `nats-leaf://hub${n}:7422`).join();
     expect(problems({ '--nats': 'managed', '--leaf-remotes': hubs })[0]).toContain('names 11 hubs; at most 10');
+  });
+
+  test('a gateway or a runtime alone cannot do without it', () => {
+    expect(problems({}, {}, { needsNats: true })[0]).toContain('gateways and runtimes are joined by NATS');
+    expect(problems({}, url, { needsNats: true })).toEqual([]);
   });
 });

@@ -35,6 +35,24 @@ test('another thread sees what main sets, without a message', async () => {
   await worker.terminate();
 });
 
+test('its health is ok until main says what is wrong, apart from its phase', () => {
+  const phase = new Phase();
+  const gateway = new Phase(phase.memory);
+  expect([gateway.health, gateway.healthy]).toEqual(['ok', true]);
+  phase.set('ready');
+  for (const health of ['nats-gone', 'jetstream-gone'] as const) {
+    phase.setHealth(health);
+    expect([gateway.health, gateway.healthy, gateway.name, gateway.takesTraffic]).toEqual([
+      health,
+      false,
+      'ready',
+      true,
+    ]);
+  }
+  phase.setHealth('ok');
+  expect(gateway.healthy).toBe(true);
+});
+
 test('memory that holds no known phase counts as draining, the phase that promises least', () => {
   const memory = new SharedArrayBuffer(4);
   new Int32Array(memory)[0] = 9;

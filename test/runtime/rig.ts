@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { AppDefinition } from '../../src/actor/definition.ts';
 import { systemClock } from '../../src/host/clock.ts';
 import { createLog } from '../../src/host/log.ts';
+import type { Lease } from '../../src/host/lease.ts';
 import { Vitals } from '../../src/host/vitals.ts';
 import { decodeOutbound, InboundFrame, inboundOp, type SessionInfo } from '../../src/protocol/envelope.ts';
 import type { ErrorBody } from '../../src/protocol/errors.ts';
@@ -50,11 +51,12 @@ export class Rig {
       limits?: Partial<Limits>;
       wrapKeeper?: (keeper: Keeper) => Keeper;
       restarted?: boolean;
+      lease?: Pick<Lease, 'held'>;
     } = {},
   ) {
     const limits: Limits = { ...defaultLimits, keeperDelayMs: 5, ...options.limits };
     this.dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'fermata-shard-'));
-    this.journal = Journal.open(journalPath(this.dataDir, 0));
+    this.journal = Journal.open(journalPath(this.dataDir, 0), 0, systemClock, options.lease);
     this.keeper = new KeeperCore({ dataDir: this.dataDir, limits, log, clock: systemClock, boot: this.#run });
     const keeper = inThread(this.keeper);
     const link = {
@@ -118,6 +120,11 @@ export class Rig {
   subscribe(session: number, type: string, id: string, stream: 'state' | 'event', since?: StreamPosition): void {
     const position = since === undefined ? ([] as const) : ([since.epoch, since.seq] as const);
     this.#send((frame) => frame.add([inboundOp.subscribe, session, type, id, stream, ...position]));
+  }
+
+  /** The session's actors are another process's now. */
+  leave(session: number): void {
+    this.#send((frame) => frame.add([inboundOp.leave, session]));
   }
 
   /** The session's connection is lost. */
@@ -222,14 +229,16 @@ export class Rig {
 }
 
 /** The keeper core as a shard sees it, without the port between them. */
-function inThread(core: KeeperCore): Keeper {
+export function inThread(core: KeeperCore, shard = 0): Keeper {
   let detach: (() => void) | undefined;
   let synced: (journalSeq: number) => void = () => undefined;
   let quarantined: Parameters<Keeper['onQuarantined']>[0] = () => undefined;
+  let left: Parameters<Keeper['onLeft']>[0] = () => undefined;
   let stale: Parameters<Keeper['onStale']>[0] = () => undefined;
-  detach = core.attach(0, {
+  detach = core.attach(shard, {
     synced: (seq) => synced(seq),
     quarantined: (address) => quarantined(address),
+    left: (slot, slots) => left(slot, slots),
     stale: (address) => stale(address),
   });
   return {
@@ -237,12 +246,15 @@ function inThread(core: KeeperCore): Keeper {
     outcome: async (address, key) => core.outcome(address, key),
     numbered: async (address, client) => core.numbered(address, client),
     history: async (address, stream, since) => core.history(address, stream, since),
-    committed: (row) => core.committed(0, row),
+    committed: (row) => core.committed(shard, row),
     onSynced: (handler) => {
       synced = handler;
     },
     onQuarantined: (handler) => {
       quarantined = handler;
+    },
+    onLeft: (handler) => {
+      left = handler;
     },
     onReadOnly: () => undefined,
     onStale: (handler) => {

@@ -126,6 +126,27 @@ describe('a session', () => {
     expect(await look(other)).toMatchObject({ result: { seen: ['+a', 'touched', '-a', '+b'] } });
   });
 
+  it('that leaves with its actors is told nothing any more, and no hook runs and nothing is written', async () => {
+    rig = new Rig(app);
+    const [a, b] = [rig.session({ clientId: 'a', sessionId: 'session-a' }), rig.session({ clientId: 'b' })];
+    rig.subscribe(a, 'room', 'r', 'state');
+    await look(b);
+    const heard = rig.framesOf(a).length;
+    const rows = rig.journal.unsyncedRows;
+    rig.leave(a);
+    rig.leave(a);
+    expect(await look(b)).toMatchObject({ result: { seen: ['+a', '+b'], clients: ['b'] } });
+    expect(rig.journal.unsyncedRows).toBeLessThanOrEqual(rows);
+    await rig.call(b, 'room', 'r', 'touch');
+    expect(rig.framesOf(a)).toHaveLength(heard);
+    // On record it is still there: its visit ends where its actor is now.
+    await vi.waitUntil(() => rig.journal.unsyncedRows === 0, { timeout: 5000 });
+    const { visitors } = rig.keeper.load({ tenant: 't1', type: 'room', id: 'r' });
+    expect(visitors.map(({ clientId }) => clientId)).toEqual(['a', 'b']);
+    // What is still on its way of it is answered, and not run.
+    expect(await rig.call(a, 'room', 'r', 'touch')).toEqual(refused('UNKNOWN'));
+  });
+
   it('that asked for a subscription on a connection that is gone gets none', async () => {
     rig = new Rig(app);
     const session = rig.session({ clientId: 'a' });

@@ -20,22 +20,24 @@ export const rooms: Readonly<Record<string, Room>> = {
   actor: { place: 'src/actor/', enters: ['protocol'] },
   host: { place: 'src/host/', enters: ['protocol'] },
   transport: { place: 'src/transport/', enters: ['protocol', 'host'] },
+  cluster: { place: 'src/cluster/', enters: ['protocol', 'host', 'transport'] },
   storage: { place: 'src/storage/', enters: ['protocol', 'host'] },
   backup: { place: 'src/backup/', enters: ['protocol', 'host', 'storage'] },
   runtime: { place: 'src/runtime/', enters: ['protocol', 'actor', 'host', 'storage'], types: ['transport'] },
   gateway: { place: 'src/gateway/', enters: ['protocol', 'host'], types: ['transport'] },
+  bridge: { place: 'src/bridge/', enters: ['protocol', 'host', 'gateway', 'transport'] },
   client: { place: 'src/client/', enters: ['protocol'], types: ['actor'], browser: true },
   cli: {
     place: 'src/cli/',
-    enters: ['protocol', 'actor', 'host', 'transport', 'storage', 'backup', 'runtime', 'gateway'],
+    enters: ['protocol', 'actor', 'host', 'transport', 'cluster', 'storage', 'backup', 'runtime', 'gateway'],
   },
   testing: {
     place: 'src/testing/',
-    enters: ['protocol', 'actor', 'host', 'transport', 'storage', 'backup', 'runtime', 'gateway'],
+    enters: ['protocol', 'actor', 'host', 'transport', 'cluster', 'storage', 'backup', 'runtime', 'gateway'],
   },
   workers: {
     place: 'workers/',
-    enters: ['protocol', 'actor', 'host', 'transport', 'storage', 'backup', 'runtime', 'gateway'],
+    enters: ['protocol', 'actor', 'host', 'transport', 'cluster', 'storage', 'backup', 'runtime', 'gateway', 'bridge'],
   },
 };
 
@@ -49,6 +51,7 @@ export interface Lodging {
 /** Packages that the product uses, and the one room of each. No other package is imported by src/ or workers/. */
 export const lodgings: Readonly<Record<string, Lodging>> = {
   'better-sqlite3': { places: ['src/storage/'] },
+  nats: { places: ['src/transport/nats', 'src/cluster/'] },
   'uWebSockets.js': { places: ['src/gateway/'], tried: ['src/cli/doctor'] },
   jose: { places: ['src/gateway/auth'] },
   react: { places: ['src/client/react'] },

@@ -1,0 +1,296 @@
+/**
+ * One slot that this runtime serves under one epoch: its consumer, the frames in hand, and the gateways that it knows.
+ *
+ *   consumer ──▶ reader ──▶ FrameOrder per gateway ──▶ receiver ──▶ done ──▶ acknowledged
+ *
+ * A frame is acknowledged when its calls are answered, and the answers were sent before on the same connection. Whatever is in
+ * hand for long is kept alive at the server. When the consumer vanishes, it is made again under the same epoch, unless somebody
+ * serves the slot under a higher one. A clean release leaves no doubt behind.
+ */
+import type { Clock } from '../host/clock.ts';
+import type { SlotFrame } from './contract.ts';
+import { deliveriesMax, workingMs } from './nats-bounds.ts';
+import type { NatsDeadLetters } from './nats-dead-letters.ts';
+import type { Delivery } from './nats-delivery.ts';
+import { FrameInHand } from './nats-frame-in-hand.ts';
+import type { OrderEvents } from './nats-frame-order.ts';
+import { NatsLanes } from './nats-lanes.ts';
+import { NatsSlotConsumer, type SlotConsumerParts } from './nats-slot-consumer.ts';
+import type { NatsSlotReader } from './nats-slot-reader.ts';
+import { type PresencePart, readCalls, type SlotPosition } from './nats-wire.ts';
+
+export interface NatsSlotParts extends SlotConsumerParts {
+  readonly clock: Clock;
+  readonly deadLetters: NatsDeadLetters;
+  readonly reader: (onAway: (reason: string) => void) => NatsSlotReader;
+  readonly deliver: (frame: SlotFrame) => void;
+  /** Does nothing without a connection. */
+  readonly acknowledge: (reply: string, verdict: '+ACK' | '+WPI') => void;
+  /** A gateway whose frames come does not know this owner. */
+  readonly greet: (gateway: string) => void;
+  /** The gateway must give up this link. */
+  readonly tellBroken: (gateway: string, link: number) => void;
+  readonly counts: SlotCounts;
+}
+
+/** Of all slots together. */
+export interface SlotCounts {
+  /** Bytes of frames in hand. */
+  bytesInHand: number;
+  redeliveries: number;
+  copies: number;
+  malformed: number;
+  broken: number;
+}
+
+export class NatsSlot {
+  readonly slot: number;
+  readonly epoch: number;
+  readonly #parts: NatsSlotParts;
+  readonly #reader: NatsSlotReader;
+  readonly #consumer: NatsSlotConsumer;
+  readonly #lanes: NatsLanes<FrameInHand>;
+  /** Frames that the receiver has. */
+  #given = 0;
+  /** Messages that came and stay in the stream for the next owner. */
+  readonly #left = new Set<number>();
+  #state: 'taking' | 'open' | 'releasing' | 'over' = 'taking';
+  #onIdle: (() => void) | undefined;
+
+  constructor(parts: NatsSlotParts) {
+    this.slot = parts.slot;
+    this.epoch = parts.epoch;
+    this.#parts = parts;
+    this.#consumer = new NatsSlotConsumer(parts);
+    this.#lanes = new NatsLanes((gateway) => this.#eventsFor(gateway), parts.clock.monotonic);
+    this.#reader = parts.reader((reason) => void this.#recover(reason));
+  }
+
+  get reader(): NatsSlotReader {
+    return this.#reader;
+  }
+
+  get open(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** Frames that wait for a presence or for one before them. */
+  get held(): number {
+    return this.#lanes.held;
+  }
+
+  presented(gateway: string): boolean {
+    return this.#lanes.presented(gateway);
+  }
+
+  /** Ends the former owners. @throws SlotTakenError, or Error when NATS does not answer */
+  fence(): Promise<void> {
+    return this.#consumer.fence();
+  }
+
+  /** Begins to read. @throws SlotTakenError, or Error when NATS does not answer */
+  async begin(): Promise<void> {
+    if (this.#state === 'taking') await this.#consumer.create();
+    if (this.#state !== 'taking') throw new Error(`slot ${this.slot}: its taking was given up`);
+    this.#state = 'open';
+    this.#reader.start();
+  }
+
+  /** A message of the slot's queue. */
+  arrive(data: Uint8Array, delivery: Delivery): void {
+    this.#reader.took();
+    if (this.#state !== 'open') {
+      this.#left.add(delivery.streamSeq);
+      return;
+    }
+    const { slot, clock, counts } = this.#parts;
+    if (delivery.deliveries > 1) counts.redeliveries += 1;
+    const message = readCalls(data);
+    if (message === undefined) return this.#buryUnread(data, delivery);
+    // Published more than once, and for the first time when somebody else served: that one may have run it.
+    const resent = message.sends > 0 && message.epoch < this.epoch;
+    const doubtful = resent || delivery.streamSeq <= this.#consumer.doubtUpTo;
+    const frame = new FrameInHand({
+      slot,
+      message,
+      delivery,
+      doubtful,
+      bytes: data.length,
+      nowMs: clock.now,
+      owner: { done: (of) => this.#done(of), bury: (of, reason) => this.#bury(of, reason) },
+    });
+    frame.toldMs = clock.monotonic();
+    counts.bytesInHand += frame.bytes;
+    const order = this.#lanes.orderOf(frame.gateway);
+    order.arrive(frame);
+    if (!order.presented) this.#parts.greet(frame.gateway);
+  }
+
+  /** All parts of a presence, in order. */
+  present(parts: readonly PresencePart[]): void {
+    const [first] = parts;
+    if (first === undefined || first.epoch !== this.epoch || this.#state === 'over') return;
+    for (const { text } of parts) this.#parts.deliver(presenceFrame(this.slot, first.gateway, text));
+    this.#lanes.present(first.gateway, first.link);
+  }
+
+  gone(gateway: string): void {
+    this.#lanes.gone(gateway);
+  }
+
+  /** The number of the next answer to the gateway. */
+  nextAnswer(gateway: string): number {
+    return this.#lanes.nextAnswer(gateway);
+  }
+
+  /** The number of the last one, for a gateway that knows this owner. */
+  positionFor(gateway: string): SlotPosition | undefined {
+    const seq = this.#lanes.lastAnswer(gateway);
+    return seq === undefined ? undefined : { slot: this.slot, epoch: this.epoch, seq };
+  }
+
+  tick(): void {
+    this.#reader.tick();
+    this.#lanes.tick();
+    const nowMs = this.#parts.clock.monotonic();
+    for (const frame of this.#open()) {
+      if (nowMs - frame.toldMs < workingMs || frame.unknownToServer) continue;
+      frame.toldMs = nowMs;
+      this.#parts.acknowledge(frame.delivery.reply, '+WPI');
+    }
+  }
+
+  /** The connection is there again. */
+  back(): void {
+    if (this.#state === 'open') this.#reader.start();
+  }
+
+  async release(): Promise<void> {
+    const wasOpen = this.#state === 'open';
+    if (this.#state !== 'over') this.#state = 'releasing';
+    this.#reader.stop();
+    this.#leaveHeld();
+    if (this.#given > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+    if (wasOpen) await this.#consumer.remove(() => this.#left.size);
+    this.#state = 'over';
+  }
+
+  /** At once; nothing is acknowledged any more. */
+  abandon(): void {
+    this.#state = 'over';
+    this.#reader.stop();
+    this.#leaveHeld();
+  }
+
+  *#open(): Iterable<FrameInHand> {
+    for (const order of this.#lanes.orders) yield* order.open;
+  }
+
+  #eventsFor(gateway: string): OrderEvents<FrameInHand> {
+    const { counts, gate, tellBroken, slot } = this.#parts;
+    return {
+      ready: (frame) => this.#give(frame, false),
+      late: (frame) => this.#give(frame, true),
+      dropped: (frame) => this.#acknowledge(frame),
+      again: (frame, copy) => this.#again(frame, copy),
+      broken: (link) => {
+        counts.broken += 1;
+        gate.write('broken', 'warn', { slot, gateway, link }, 'frames are missing; the gateway begins anew');
+        tellBroken(gateway, link);
+      },
+    };
+  }
+
+  #give(frame: FrameInHand, late: boolean): void {
+    const { deliveries, streamSeq } = frame.delivery;
+    const deadly = streamSeq === this.#consumer.deadly;
+    frame.late = late || deadly || deliveries > deliveriesMax;
+    this.#given += 1;
+    // Its calls end as unknown, and people can look at it.
+    if (deadly) this.#aside(frame, `${deliveriesMax} owners of the slot died with it`);
+    else if (deliveries > deliveriesMax) this.#aside(frame, `it was delivered ${deliveries} times`);
+    this.#parts.deliver(frame);
+  }
+
+  #done(frame: FrameInHand): void {
+    if (frame.burial === undefined) this.#finish(frame);
+    else void frame.burial.then(() => this.#finish(frame));
+  }
+
+  #bury(frame: FrameInHand, reason: string): void {
+    this.#aside(frame, reason);
+    this.#done(frame);
+  }
+
+  #aside(frame: FrameInHand, reason: string): void {
+    const { slot, data, gateway, delivery } = frame;
+    const letter = { slot, data, reason, gateway, deliveries: delivery.deliveries };
+    // Without it the frame stays unacknowledged, which only a closed link causes.
+    frame.burial ??= this.#parts.deadLetters.bury(letter).then((stored) => {
+      if (!stored) this.#state = 'over';
+    });
+  }
+
+  #finish(frame: FrameInHand): void {
+    this.#lanes.orderOf(frame.gateway).finished(frame);
+    this.#acknowledge(frame);
+    this.#given -= 1;
+    if (this.#given === 0) this.#onIdle?.();
+  }
+
+  #acknowledge(frame: FrameInHand): void {
+    this.#parts.counts.bytesInHand -= frame.bytes;
+    if (this.#state !== 'over' && !frame.unknownToServer) this.#parts.acknowledge(frame.delivery.reply, '+ACK');
+  }
+
+  #leaveHeld(): void {
+    for (const frame of this.#lanes.orders.flatMap((order) => order.forgetHeld())) {
+      this.#parts.counts.bytesInHand -= frame.bytes;
+      this.#left.add(frame.delivery.streamSeq);
+    }
+  }
+
+  #again(frame: FrameInHand, copy: FrameInHand): void {
+    this.#parts.counts.copies += 1;
+    if (frame.delivery.streamSeq !== copy.delivery.streamSeq) return this.#acknowledge(copy);
+    this.#parts.counts.bytesInHand -= copy.bytes;
+    frame.delivery = copy.delivery;
+  }
+
+  #buryUnread(data: Uint8Array, delivery: Delivery): void {
+    const { slot, counts, deadLetters, acknowledge } = this.#parts;
+    counts.malformed += 1;
+    const letter = { slot, data, reason: 'it cannot be read', gateway: '', deliveries: delivery.deliveries };
+    void deadLetters.bury(letter).then((stored) => {
+      if (stored) acknowledge(delivery.reply, '+ACK');
+    });
+  }
+
+  async #recover(reason: string): Promise<void> {
+    const outcome = await this.#consumer.recover(reason, () => this.open);
+    if (outcome === 'taken') return this.abandon();
+    if (outcome === 'emptied') this.#startOver();
+    this.back();
+  }
+
+  /** Another stream: what waited in the old one never comes, and its numbers are those of other frames now. */
+  #startOver(): void {
+    for (const order of this.#lanes.orders) order.lose();
+    for (const frame of this.#open()) frame.unknownToServer = true;
+  }
+}
+
+function presenceFrame(slot: number, gateway: string, text: string): SlotFrame {
+  const nothing = (): void => {};
+  return {
+    slot,
+    gateway,
+    kind: 'presence',
+    text,
+    ageMs: 0,
+    doubtful: false,
+    late: false,
+    done: nothing,
+    bury: nothing,
+  };
+}
