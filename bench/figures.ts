@@ -18,6 +18,8 @@ export interface Figures {
   /** Throughput divided by that of the echo under the same load, round by round. */
   readonly ofEcho: Spread | undefined;
   readonly ofNaive: Spread | undefined;
+  /** Of one process, for what goes over NATS. */
+  readonly ofEmbedded: Spread | undefined;
   /** Median latency divided by the echo's, round by round. */
   readonly p50OfEcho: Spread | undefined;
   readonly errors: number;
@@ -47,6 +49,7 @@ export function figuresOf(rows: readonly Row[]): Figures[] {
       p99Ms: spread(row.runs.map((run) => run.latencyMs.p99)),
       ofEcho: ratio(row, peer('echo'), (run) => run.perSecond),
       ofNaive: row.variant === 'echo' ? undefined : ratio(row, peer('naive'), (run) => run.perSecond),
+      ofEmbedded: row.variant === 'over NATS' ? ratio(row, peer('durable'), (run) => run.perSecond) : undefined,
       p50OfEcho: ratio(row, peer('echo'), (run) => run.latencyMs.p50),
       errors: row.runs.reduce((sum, run) => sum + run.errors, 0),
       firstError: row.runs.find((run) => run.firstError !== undefined)?.firstError,

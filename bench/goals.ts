@@ -1,9 +1,11 @@
-/** What the figures are held against. A goal speaks of a ratio, never of calls per second: those belong to a machine. */
+/** What the figures are held against. A goal speaks of a ratio, or of a time that nobody should wait longer, never of calls per second: those belong to a machine. */
 import type { Figures, Spread } from './figures.ts';
 
 export interface Goal {
   readonly text: string;
   readonly scenario: string;
+  /** Where a scenario has several. */
+  readonly load?: string;
   readonly variant: string;
   readonly read: (figures: Figures) => Spread | undefined;
   readonly bound: { readonly atLeast: number } | { readonly atMost: number };
@@ -45,6 +47,22 @@ export const goals: readonly Goal[] = [
     read: (figures) => figures.p50OfEcho,
     bound: { atMost: 3 },
   },
+  {
+    text: '50×16 over NATS, share of one process',
+    scenario: 'nats',
+    load: '50×16',
+    variant: 'over NATS',
+    read: (figures) => figures.ofEmbedded,
+    bound: { atLeast: 0.3 },
+  },
+  {
+    text: '1×1 over NATS, median latency in ms',
+    scenario: 'nats',
+    load: '1×1',
+    variant: 'over NATS',
+    read: (figures) => figures.p50Ms,
+    bound: { atMost: 1.5 },
+  },
 ];
 
 export interface Verdict {
@@ -56,8 +74,10 @@ export interface Verdict {
 
 /** Goals whose scenario was measured. */
 export function judge(figures: readonly Figures[]): Verdict[] {
-  return goals.flatMap(({ text, scenario, variant, read, bound }) => {
-    const row = figures.find((candidate) => candidate.scenario === scenario && candidate.variant === variant);
+  return goals.flatMap(({ text, scenario, load, variant, read, bound }) => {
+    const isIt = (row: Figures): boolean =>
+      row.scenario === scenario && row.variant === variant && row.load === (load ?? row.load);
+    const row = figures.find(isIt);
     const value = row === undefined ? undefined : read(row);
     if (value === undefined) return [];
     const reached = 'atLeast' in bound ? value.median >= bound.atLeast : value.median <= bound.atMost;

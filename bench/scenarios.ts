@@ -36,6 +36,7 @@ function load(connections: number, pipelined: number) {
     echo: { ...add, name: 'echo', server: 'echo', connections, pipelined },
     durable: { ...add, name: 'durable', server: 'fermata', connections, pipelined },
     naive: { ...add, name: 'naive', server: 'naive', connections, pipelined },
+    nats: { ...add, name: 'over NATS', server: 'nats', connections, pipelined },
   } as const;
 }
 
@@ -80,6 +81,13 @@ export const scenarios: readonly Scenario[] = [
     about: '200 connections, 4 calls in flight on each (800 in all, as with 50x16); one tenant, then one each',
     kind: 'calls',
     variants: [spread.echo, spread.durable, { ...spread.durable, name: 'durable, 200 tenants', tenants: 200 }],
+  },
+  {
+    name: 'nats',
+    about:
+      'gateway → JetStream → runtime → gateway, three processes beside nats-server, and the same in one process without it',
+    kind: 'calls',
+    variants: [single.echo, single.durable, single.nats, busy.echo, busy.durable, busy.nats],
   },
   {
     name: 'archive',

@@ -9,6 +9,8 @@ export interface ServerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Our own servers have a channel to their parent; Fermata is started as anybody would. */
   readonly channel: boolean;
+  /** False for a server that listens nowhere; true by default. */
+  readonly address?: boolean;
 }
 
 const lifeMsMax = 30 * 60_000;
@@ -27,7 +29,7 @@ export class ServerProcess {
   static async start(options: ServerOptions): Promise<ServerProcess> {
     const child = startChild({ ...options, lifeMsMax });
     try {
-      return new ServerProcess(options.name, child, await addressOf(options.name, child));
+      return new ServerProcess(options.name, child, await addressOf(options, child));
     } catch (error) {
       await stopChild(child);
       throw error;
@@ -50,7 +52,7 @@ export class ServerProcess {
 }
 
 /** The address in the log line that says `ready`. Reads on afterwards, so that the server never waits for its log. */
-function addressOf(name: string, child: ChildProcess): Promise<URL> {
+function addressOf({ name, address: listens = true }: ServerOptions, child: ChildProcess): Promise<URL> {
   const lines: string[] = [];
   return new Promise((resolve, reject) => {
     const fail = (why: string): void => reject(new Error([`${name} ${why}`, ...lines].join('\n')));
@@ -62,7 +64,7 @@ function addressOf(name: string, child: ChildProcess): Promise<URL> {
     createInterface({ input: child.stdout! }).on('line', (line) => {
       if (lines.length === linesKept) lines.shift();
       lines.push(line);
-      const address = readyAddress(line);
+      const address = readyAddress(line, listens);
       if (address === undefined) return;
       clearTimeout(timer);
       resolve(address);
@@ -70,8 +72,9 @@ function addressOf(name: string, child: ChildProcess): Promise<URL> {
   });
 }
 
-function readyAddress(line: string): URL | undefined {
+function readyAddress(line: string, listens: boolean): URL | undefined {
   if (!line.includes('"msg":"ready"')) return undefined;
+  if (!listens) return new URL('http://nowhere.invalid:1');
   const { address } = JSON.parse(line) as { address?: unknown };
   return typeof address === 'string' ? new URL(address) : undefined;
 }

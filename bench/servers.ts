@@ -10,10 +10,14 @@ import { join } from 'node:path';
 import { mintToken } from '../src/gateway/auth-mint.ts';
 import type { AuthConfig } from '../src/host/config.ts';
 import { makeFolder, removeFolder } from './children.ts';
+import { NatsCluster } from './nats-cluster.ts';
 import { ServerProcess } from './server-process.ts';
 
-/** `archiving` is Fermata with a backup interval: what is committed goes to the archived log as well. */
-export type ServerName = 'echo' | 'fermata' | 'archiving' | 'naive';
+/**
+ * `archiving` is Fermata with a backup interval: what is committed goes to the archived log as well. `nats` is gateway and
+ * runtime in processes of their own.
+ */
+export type ServerName = 'echo' | 'fermata' | 'archiving' | 'naive' | 'nats';
 
 const root = join(import.meta.dirname, '..');
 const secret = randomBytes(32).toString('base64url');
@@ -35,6 +39,7 @@ export class Servers {
   readonly #started = new Map<ServerName, ServerProcess>();
   readonly #tokens = new Map<string, string>();
   readonly #nodeOptions: string;
+  #cluster: NatsCluster | undefined;
 
   /**
    * Data goes into a new folder below `dataRoot`, which is removed at the end. `nodeOptions` are for Fermata's Node; they
@@ -57,7 +62,7 @@ export class Servers {
 
   /** A token for Fermata; the other servers ask for none. */
   async token(name: ServerName, tenant: string): Promise<string | undefined> {
-    if (name !== 'fermata' && name !== 'archiving') return undefined;
+    if (name === 'echo' || name === 'naive') return undefined;
     let token = this.#tokens.get(tenant);
     if (token === undefined) {
       token = await mintToken(auth, secret, { tenant, sub: 'bench', ttlS: tokenTtlS, claims: {} });
@@ -67,12 +72,17 @@ export class Servers {
   }
 
   async stop(): Promise<void> {
+    await this.#cluster?.stop();
     await Promise.all([...this.#started.values()].map((server) => server.stop()));
     removeFolder(this.#dataDir);
   }
 
-  #launch(name: ServerName): Promise<ServerProcess> {
+  async #launch(name: ServerName): Promise<ServerProcess> {
+    const env = { AUTH_JWT_SECRET: secret, NODE_OPTIONS: this.#nodeOptions };
     switch (name) {
+      case 'nats':
+        this.#cluster = await NatsCluster.start(join(this.#dataDir, name), env);
+        return this.#cluster.gateway;
       case 'echo':
         return ServerProcess.start({ name, args: [join(root, 'bench/echo.ts')], channel: true });
       case 'naive':
@@ -97,7 +107,7 @@ export class Servers {
             'messagesPerSecond=0',
             ...(name === 'archiving' ? ['--backup-interval', '1h'] : []),
           ],
-          env: { AUTH_JWT_SECRET: secret, NODE_OPTIONS: this.#nodeOptions },
+          env,
           channel: false,
         });
     }

@@ -7,6 +7,7 @@ import { answerMain } from '../src/host/thread.ts';
 import { gatewayLink } from '../src/transport/embedded.ts';
 import { connectNats } from '../src/transport/nats-connection.ts';
 import { natsSlotLink } from '../src/transport/nats-slot-link.ts';
+import { slotSamples } from '../src/transport/nats-slot-samples.ts';
 
 interface Data extends BridgeThreadData {
   readonly nats: NatsConfig;
@@ -22,11 +23,15 @@ const { nats, runtime } = data;
 answerMain(
   bridgeThread(data, gatewayLink(data.ports), async ({ log, clock }) => {
     const nc = await connectNats(nats, { name: `fermata-bridge-${runtime}`, log });
+    const slotLink = natsSlotLink(nc, { runtime, log, clock, streams: { replicas: nats.replicas } });
     return {
-      slotLink: natsSlotLink(nc, { runtime, log, clock, streams: { replicas: nats.replicas } }),
+      slotLink,
+      samples: () => slotSamples(nc, slotLink),
       async close() {
-        const drained = nc.drain().catch(() => undefined);
-        await Promise.race([drained, sleep(flushMsMax, undefined, { ref: false })]);
+        if (nc.info !== undefined) {
+          const drained = nc.drain().catch(() => undefined);
+          await Promise.race([drained, sleep(flushMsMax, undefined, { ref: false })]);
+        }
         await nc.close();
       },
     };

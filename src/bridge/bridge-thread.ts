@@ -2,7 +2,7 @@
  * The life of a bridge thread, as main asks for it: start, then take and release (and forget) of slots as the node gets and
  * gives them; nextUnmarked, answered when there is a slot to mark as holding data, then marked or markAgain; present when the
  * first slots are taken by a bridge that follows a dead one; shardLost and shardBack as shards die and return, setPoison when
- * a call is quarantined, takeSessionRecords about once per second, metrics for each scrape; on the way down stopTaking,
+ * a call is quarantined, takeSessionRecords about once per second, metrics for each scrape, load for the directory; on the way down stopTaking,
  * settled, close.
  *
  * Questions about slots and shards before `start` are an error of main's, so that none is lost in silence.
@@ -11,6 +11,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { type Clock, systemClock } from '../host/clock.ts';
 import { createLog, type Logger, type LogOptions } from '../host/log.ts';
 import { LoopDelay } from '../host/loop-delay.ts';
+import type { Sample } from '../host/meters.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { GatewayLink, SlotLink } from '../transport/contract.ts';
 import { type Bridge, openBridge } from './bridge.ts';
@@ -34,6 +35,8 @@ type Link = GatewayLink & { replace(shard: number, port: MessagePort): void };
 /** A way to NATS, made for this thread alone. */
 export interface OpenedSlotLink {
   readonly slotLink: SlotLink;
+  /** What it counts. */
+  samples(): Promise<readonly Sample[]>;
   /** After the link was closed: lets go of what it goes over. */
   close(): Promise<void>;
 }
@@ -81,7 +84,11 @@ export function bridgeThread(
       link.replace(shard, port);
       started().shardBack(shard);
     },
-    metrics: () => [...(countsCalls ? (bridge?.samples() ?? []) : []), loopDelay.sample()],
+    async metrics() {
+      const ofNats = (await opened?.samples()) ?? [];
+      return [...(countsCalls ? (bridge?.samples() ?? []) : []), ...ofNats, loopDelay.sample()];
+    },
+    load: () => bridge?.counts().calls ?? 0,
     takeSessionRecords: () => bridge?.takeSessionRecords() ?? [],
     stopTaking: () => bridge?.stopTaking(),
     settled: () => bridge?.settled(),

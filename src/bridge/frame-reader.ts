@@ -62,6 +62,7 @@ export class FrameReader {
       const account = new FrameAccount(frame, peer, outgoing, open);
       const chars = Math.ceil(frame.text.length / Math.max(1, checked.envelopes.length));
       const reading = { frame, peer, account, chars };
+      if (frame.late) frame.callers(openings(peer, checked.envelopes));
       for (const envelope of checked.envelopes) this.#handle(reading, envelope);
       // What asks for no answer is with the shards before it is forgotten elsewhere.
       if (account.owesNothing) this.#parts.intake.flush();
@@ -184,6 +185,17 @@ export class FrameReader {
 /** What it says of subscriptions is older than the presence that the gateway sent since. */
 function isPast({ doubtful, late }: SlotFrame): boolean {
   return doubtful || late;
+}
+
+/** Of the sessions that calls in it speak of, and that it does not open itself. */
+function openings(peer: Peer, envelopes: readonly Inbound[]): string {
+  const numbers = new Set(envelopes.flatMap(([op, number]) => (op === inboundOp.call ? [number] : [])));
+  for (const [op, number] of envelopes) if (op === inboundOp.open) numbers.delete(number);
+  const texts = Array.from(numbers, (number) => {
+    const info = peer.sessions.get(number)?.session.info;
+    return info === undefined ? [] : [JSON.stringify([inboundOp.open, number, info])];
+  });
+  return texts.flat().join(',');
 }
 
 function sourceOf(frame: SlotFrame): Source {

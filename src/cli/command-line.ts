@@ -9,16 +9,20 @@ import { backupCommand } from './backup-command.ts';
 import { backupsCommand } from './backups-command.ts';
 import { CommandError } from './command-error.ts';
 import type { Command, Terminal } from './command.ts';
+import { dlqCommand } from './dlq-command.ts';
 import { doctorCommand } from './doctor-command.ts';
 import { exitCodes } from './exit-codes.ts';
 import { commandHelp, generalHelp } from './help.ts';
 import { gatewayCommand } from './gateway-command.ts';
 import { inspectCommand } from './inspect-command.ts';
+import { moveCommand } from './move-command.ts';
 import { openDataOperations } from './open-data-operations.ts';
 import { quarantineCommand } from './quarantine-command.ts';
+import { rebalanceCommand } from './rebalance-command.ts';
 import { restoreCommand } from './restore-command.ts';
 import { runtimeCommand } from './runtime-command.ts';
 import { serveCommand } from './serve-command.ts';
+import { statusCommand } from './status-command.ts';
 import { tokenCommand } from './token-command.ts';
 import { version } from './version.ts';
 import { verifyCommand } from './verify-command.ts';
@@ -27,6 +31,9 @@ export const commands: readonly Command[] = [
   serveCommand,
   gatewayCommand,
   runtimeCommand,
+  statusCommand,
+  rebalanceCommand,
+  dlqCommand,
   tokenCommand,
   inspectCommand,
   backupCommand(openDataOperations),
@@ -34,6 +41,7 @@ export const commands: readonly Command[] = [
   verifyCommand,
   restoreCommand(openDataOperations),
   quarantineCommand,
+  moveCommand,
   doctorCommand,
 ];
 

@@ -49,6 +49,10 @@ export class DataSide {
     this.#watchdog = new Watchdog(log, giveUp);
   }
 
+  get keeper(): Thread {
+    return this.#keeper!;
+  }
+
   /** As they are now. */
   get threads(): readonly Thread[] {
     return [...this.#shards!.threads, this.#keeper!];

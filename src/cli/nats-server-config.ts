@@ -4,7 +4,9 @@
  * Everybody needs the password, monitoring over HTTP is off, JetStream stores under the data directory. Limits are the
  * server's own defaults. Leaf remotes bring their rules along (`nats-server-leaf.ts`).
  */
-import type { NatsServerConfig } from '../host/config.ts';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { NatsConfig, NatsServerConfig } from '../host/config.ts';
 import type { NatsFolder } from './nats-server-folder.ts';
 import { leafDomain, leafRemotes } from './nats-server-leaf.ts';
 
@@ -33,4 +35,52 @@ export function natsServerConfig(config: NatsServerConfig, folder: NatsFolder, p
 /** As it greets its clients. */
 export function serverNameOf({ name }: NatsFolder): string {
   return `fermata-${name}`;
+}
+
+/** How to reach one that listens there. */
+export function managedNats(
+  host: string,
+  port: number,
+  { user, password }: { readonly user: string; readonly password: string },
+): NatsConfig {
+  const dial = dialHost(host);
+  return {
+    servers: [`nats://${dial.includes(':') ? `[${dial}]` : dial}:${port}`],
+    user,
+    password,
+    token: undefined,
+    credsFile: undefined,
+    nkeyFile: undefined,
+    tlsCaFile: undefined,
+    tlsCertFile: undefined,
+    tlsKeyFile: undefined,
+    replicas: 1,
+  };
+}
+
+/** Where we reach a server that listens there. */
+export function dialHost(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  return host === '::' ? '::1' : host;
+}
+
+/** How to reach the one of this data directory; undefined when none was ever started there. @throws Error when it cannot be read */
+export function managedNatsIn(dataDir: string): NatsConfig | undefined {
+  let text: string;
+  try {
+    text = readFileSync(join(dataDir, 'nats', 'nats.conf'), 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
+      return undefined;
+    throw error;
+  }
+  const { host, port, authorization } = JSON.parse(text.slice(text.indexOf('\n') + 1)) as Written;
+  return managedNats(host, port, authorization);
+}
+
+/** What of it a client needs. */
+interface Written {
+  readonly host: string;
+  readonly port: number;
+  readonly authorization: { readonly user: string; readonly password: string };
 }

@@ -15,7 +15,7 @@ import type { Logger } from '../host/log.ts';
 import { CommandError } from './command-error.ts';
 import { exitCodes } from './exit-codes.ts';
 import { findNatsServer } from './nats-server-binary.ts';
-import { natsServerConfig, serverNameOf } from './nats-server-config.ts';
+import { dialHost, managedNats, natsServerConfig, serverNameOf } from './nats-server-config.ts';
 import { type NatsFolder, openNatsFolder, writePrivately } from './nats-server-folder.ts';
 import { leafSecrets } from './nats-server-leaf.ts';
 import { NatsServerLog } from './nats-server-log.ts';
@@ -70,7 +70,7 @@ export class ManagedNats {
     this.#launch = launch;
     this.#run = run;
     this.port = port;
-    this.nats = natsConfig(parts.config.host, port, launch.folder);
+    this.nats = managedNats(parts.config.host, port, launch.folder);
     this.#supervise(run, { startedMs, waitMs: 0 });
   }
 
@@ -189,28 +189,6 @@ function report({ config, log }: ManagedNatsParts, { version, folder }: Launch, 
   if (!isLoopback(host))
     log.warn({ host, port }, 'nats-server can be reached from other machines, and its connections are not encrypted');
   log.info({ version, host, port, name: serverNameOf(folder), leafRemotes: leafRemotes.length }, 'nats-server started');
-}
-
-function natsConfig(host: string, port: number, { user, password }: NatsFolder): NatsConfig {
-  const dial = dialHost(host);
-  return {
-    servers: [`nats://${dial.includes(':') ? `[${dial}]` : dial}:${port}`],
-    user,
-    password,
-    token: undefined,
-    credsFile: undefined,
-    nkeyFile: undefined,
-    tlsCaFile: undefined,
-    tlsCertFile: undefined,
-    tlsKeyFile: undefined,
-    replicas: 1,
-  };
-}
-
-/** Where we reach a server that listens there. */
-function dialHost(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  return host === '::' ? '::1' : host;
 }
 
 function isLoopback(host: string): boolean {

@@ -6,6 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import { Control } from '../cluster/control.ts';
 import { DirectoryListing, type DirectoryEntry } from '../cluster/directory.ts';
@@ -14,6 +15,8 @@ import { Ownership } from '../cluster/ownership.ts';
 import { systemClock } from '../host/clock.ts';
 import type { NatsConfig } from '../host/config.ts';
 import { Lease } from '../host/lease.ts';
+import { type Sample, sample } from '../host/meters.ts';
+import type { Thread } from '../host/thread.ts';
 import { listTenants } from '../storage/inspect.ts';
 import { connectNats } from '../transport/nats-connection.ts';
 import { natsHealth } from '../transport/nats-health.ts';
@@ -22,15 +25,18 @@ import { BridgeFront } from './bridge-front.ts';
 import { exitCodes } from './exit-codes.ts';
 import { ManagedNats } from './nats-server.ts';
 import type { ServerParts, Sides } from './server-parts.ts';
+import { SlotMoves } from './slot-moves.ts';
 import { startError } from './start-error.ts';
 import { version } from './version.ts';
 
 const healthEveryMs = 2000;
+const leaveMsMax = 300;
 
 export class NatsSide {
   readonly lease = new Lease();
   readonly #parts: ServerParts;
   readonly #sides: Sides;
+  readonly #load: () => Promise<number>;
   /** This run of the process, as other processes know it. */
   readonly #run = randomBytes(10).toString('hex');
   readonly #sinceMs = Date.now();
@@ -39,13 +45,27 @@ export class NatsSide {
   #nc: Awaited<ReturnType<typeof connectNats>> | undefined;
   #bridge: BridgeFront | undefined;
   #ownership: Ownership | undefined;
+  #moves: SlotMoves | undefined;
   #listing: DirectoryListing | undefined;
   #control: Control | undefined;
   #healthTimer: NodeJS.Timeout | undefined;
 
-  constructor(parts: ServerParts, sides: Sides) {
+  /** `load`: calls under way. */
+  constructor(parts: ServerParts, sides: Sides, load: () => Promise<number>) {
     this.#parts = parts;
     this.#sides = sides;
+    this.#load = load;
+  }
+
+  /** For `/metrics`. */
+  samples(): Sample[] {
+    const up = sample('fermata_nats_up', this.#parts.phase.healthy ? 1 : 0);
+    if (!this.#sides.data) return [up];
+    return [
+      up,
+      sample('fermata_slots', this.#ownership?.owned().size ?? 0),
+      sample('fermata_lease_held', this.lease.held ? 1 : 0),
+    ];
   }
 
   /** How threads reach NATS. */
@@ -88,9 +108,20 @@ export class NatsSide {
   }
 
   /** Takes the lease, and the slots that are this node's. */
-  async takeSlots(): Promise<void> {
+  async takeSlots(keeper: Thread): Promise<void> {
     const { config, log } = this.#parts;
-    const bridge = this.bridge;
+    const moves = new SlotMoves({
+      ...this.#parts,
+      nc: this.#nc!,
+      id: this.#id,
+      dataDir: config.dataDir,
+      shards: config.shards,
+      replicas: this.config.replicas,
+      keeper,
+      bridge: this.bridge,
+      ownership: () => this.#ownership!,
+    });
+    this.#moves = moves;
     try {
       this.#ownership = await Ownership.open({
         nc: this.#nc!,
@@ -102,17 +133,19 @@ export class NatsSide {
         slotGraceMs: config.slotGraceMs,
         clock: systemClock,
         log,
-        onTaken: (slot, epoch) => bridge.take(slot, epoch),
-        onLost: (slot) => bridge.giveUp(slot),
+        onTaken: (slot, epoch) => moves.taken(slot, epoch),
+        onLost: (slot) => moves.lost(slot),
         onDeposed: (why) => this.#deposed(why),
       });
-      bridge.markBy((slot) => this.#ownership!.markData(slot));
+      this.bridge.markBy((slot) => this.#ownership!.markData(slot));
       const tenantsOnDisk = listTenants(config.dataDir).map(({ tenant }) => tenant);
-      await this.#ownership.start({ tenantsOnDisk });
+      await this.#ownership.start({ tenantsOnDisk: [...tenantsOnDisk, ...(await moves.settle())] });
     } catch (error) {
       throw startError(error, exitCodes.natsUnavailable);
     }
-    log.info({ node: this.#id, slots: this.#ownership.owned().size }, 'slots taken');
+    const { size } = this.#ownership.owned();
+    log.info({ node: this.#id, slots: size }, 'slots taken');
+    if (size === 0) log.info('every slot has an owner. To give this runtime its share: fermata rebalance --dry-run');
   }
 
   /** Shows this process to people, and answers their questions. */
@@ -127,21 +160,36 @@ export class NatsSide {
       version: version(),
       log,
       handlers: {
-        status: async () => ({ ...this.#describe(), dataDir: config.dataDir, leaseHeld: this.lease.held }),
+        status: async () => ({
+          ...(await this.#describe()),
+          dataDir: config.dataDir,
+          leaseHeld: this.lease.held,
+          conflicts: this.#ownership!.conflicts(),
+        }),
         slots: async () => Object.fromEntries(this.#ownership!.owned()),
         drain: async () => {
           process.kill(process.pid, 'SIGTERM');
           return { draining: true };
         },
+        ...this.#moves?.handlers(),
       },
     });
+  }
+
+  /** Something of what it shows has changed. */
+  relist(): void {
+    this.#listing?.refresh();
   }
 
   // The stop.
 
   async leave(): Promise<void> {
-    await this.#control?.close();
-    await this.#listing?.stop();
+    const left = Promise.all([this.#control?.close(), this.#listing?.stop()]).catch((error: unknown) => {
+      this.#parts.log.debug({ err: error }, 'the directory was not told of the stop');
+    });
+    await this.#moves?.stop();
+    // Whoever is not told sees the entry fade: a stop does not wait for a NATS that is away.
+    await Promise.race([left, sleep(leaveMsMax, undefined, { ref: false })]);
   }
 
   /** What was begun is answered; what was not waits in the stream for this node's next run. */
@@ -179,7 +227,7 @@ export class NatsSide {
     this.#parts.reportDeath(exitCodes.deposed);
   }
 
-  #describe(): DirectoryEntry {
+  async #describe(): Promise<DirectoryEntry> {
     const { config, phase } = this.#parts;
     const slots = [...(this.#ownership?.owned().keys() ?? [])].toSorted((a, b) => a - b);
     return {
@@ -189,7 +237,7 @@ export class NatsSide {
       host: hostname(),
       shards: this.#sides.data ? config.shards : 0,
       slots,
-      load: 0,
+      load: await this.#load(),
       sinceMs: this.#sinceMs,
       state: phase.name,
     };

@@ -59,7 +59,7 @@ class Server {
     };
     this.#parts = parts;
     const joined = config.nats !== undefined || config.natsServer !== undefined;
-    this.#nats = joined ? new NatsSide(parts, sides) : undefined;
+    this.#nats = joined ? new NatsSide(parts, sides, () => this.#load()) : undefined;
     this.#sockets = sides.sockets ? new SocketSide(parts) : undefined;
     this.#data = sides.data ? new DataSide({ ...parts, ...this.#around() }) : undefined;
     this.lifecycle = new Lifecycle(timed(this.#rows(), config.shutdownTimeoutMs), log);
@@ -98,12 +98,17 @@ class Server {
       data && { name: 'keeper', start: () => data.recover(), stop: () => data.stopKeeper(), weight: 20 },
       bridged && { name: 'bridge', start: () => bridged.startBridge() },
       data && { name: 'shards', start: () => data.startShards(), stop: () => data.stopShards(), weight: 15 },
-      bridged && { name: 'slots', start: () => bridged.takeSlots(), stop: () => bridged.releaseSlots(), weight: 4 },
+      bridged && {
+        name: 'slots',
+        start: () => bridged.takeSlots(data!.keeper),
+        stop: () => bridged.releaseSlots(),
+        weight: 4,
+      },
       data && { name: 'sessions', start: () => data.startSessions(), stop: () => data.stopSessions(), weight: 2 },
       data && { name: 'backups', start: () => data.startBackups(), stop: () => data.stopBackups(), weight: 5 },
       sockets && { name: 'sockets', stop: () => sockets.closeSockets(), weight: 14 },
       { name: 'calls', stop: () => this.#settle(), weight: 23 },
-      nats && { name: 'directory', start: () => nats.enlist(), stop: () => nats.leave(), weight: 1 },
+      nats && { name: 'directory', start: () => nats.enlist(), stop: () => nats.leave(), weight: 7 },
       { name: 'traffic', start: () => this.#open(), stop: () => this.#turnAway(), weight: 5 },
     ];
     return rows.filter((row) => row !== undefined);
@@ -145,22 +150,33 @@ class Server {
         restarts: this.#parts.restarts,
         quarantinedCalls: () => this.#data?.crashes.fingerprints.length ?? 0,
         backup: () => this.#data?.backupHealth,
+        ofNats: () => this.#nats?.samples() ?? [],
       });
     } catch (error) {
       throw listenError(error);
     }
   }
 
+  /** Calls under way. */
+  async #load(): Promise<number> {
+    const told = await (this.#sockets?.fronts ?? this.#nats!.bridge).ask<number>('load');
+    return told.reduce<number>((sum, calls = 0) => sum + calls, 0);
+  }
+
   async #open(): Promise<void> {
-    if (this.#sockets !== undefined) return await this.#sockets.open();
-    this.#parts.phase.set('ready');
-    announceRuntime(this.#parts.config, this.#parts.log);
+    if (this.#sockets !== undefined) await this.#sockets.open();
+    else {
+      this.#parts.phase.set('ready');
+      announceRuntime(this.#parts.config, this.#parts.log);
+    }
+    this.#nats?.relist();
   }
 
   // The stop.
 
   async #turnAway(): Promise<void> {
     this.#parts.phase.set('draining');
+    this.#nats?.relist();
     await this.#sockets?.turnAway();
   }
 

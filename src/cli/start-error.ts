@@ -23,7 +23,9 @@ export function unusableData(error: unknown, dataDir: string): CommandError {
 
 export function startError(error: unknown, exitCode: ExitCode): CommandError {
   if (error instanceof CommandError) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? error.message : String(error);
   const hint = error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? error.hint : undefined;
+  // Messages that are also logged end with their hint; here it has a line of its own.
+  const message = hint !== undefined && text.endsWith(`. ${hint}`) ? text.slice(0, -hint.length - 2) : text;
   return new CommandError(message, { exitCode, cause: error, ...(hint === undefined ? {} : { hint }) });
 }

@@ -23,6 +23,8 @@ export interface NodeStatus {
   /** `away`: it should have renewed its lease by now, going by the clocks of its machine and this one. */
   readonly state: NodeRecord['state'] | 'away';
   readonly epoch: number;
+  /** For how long it may commit after its record was written. */
+  readonly leaseMs: number;
   /** Since its record was written, by the clocks of its machine and this one. */
   readonly silentMs: number;
   readonly slots: number;
@@ -66,6 +68,7 @@ export async function clusterStatus(nc: NatsConnection, nowMs: number = Date.now
       id,
       state: record.state === 'up' && silentMs > record.leaseMs * 1.5 ? 'away' : record.state,
       epoch: record.epoch,
+      leaseMs: record.leaseMs,
       silentMs,
       slots: own.length,
       slotsWithData: own.filter(({ hasData }) => hasData).length,

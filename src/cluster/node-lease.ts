@@ -83,7 +83,7 @@ export class NodeLease {
 
   /** Says that the node has gone on purpose. Its slots stay its own. When NATS does not answer, silence has to say it. */
   async stop(): Promise<void> {
-    const { lease, log } = this.#parts;
+    const { store, lease, log } = this.#parts;
     const wasUp = this.#state === 'up';
     if (wasUp) this.#state = 'stopped';
     clearTimeout(this.#timer);
@@ -92,6 +92,8 @@ export class NodeLease {
     this.#lines.close();
     if (!wasUp || this.isDeposed) return;
     try {
+      // Nobody waits for one that is away: a stop has little time.
+      if (!store.connected) throw new Error('there is no connection to NATS');
       for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
         if ((await this.#write('stopped')) || !(await this.#isOwn())) return;
       }

@@ -85,7 +85,7 @@ export class Ownership {
     this.#serving = new SlotServing({
       ...options,
       wanted: (slot) => this.#owned.get(slot),
-      renumber: (slot) => this.#amend(slot, (record) => ({ ...record, epoch: record.epoch + 1 })),
+      renumber: (slot) => this.renumber(slot),
     });
     store.onChange(() => this.#look());
     store.onVanished(() => {
@@ -134,12 +134,27 @@ export class Ownership {
     return marking;
   }
 
-  /** Gives it to another node, which has its data by now. The slot is lost here at once. @throws Error when it is not ours, or NATS does not answer */
-  async handOver(slot: number, toNode: string): Promise<void> {
+  /**
+   * Gives it to another node, which has its data by now. The slot is lost here at once. `underEpoch`: only while it is served
+   * under this one, because the data is what it was then. @throws Error when it is not ours, or NATS does not answer
+   */
+  async handOver(slot: number, toNode: string, underEpoch?: number): Promise<void> {
     if (standingOf(toNode, this.#picture(), 0) !== 'live')
       throw new Error(`node ${toNode} is not there to take slot ${slot}`);
-    await this.#amend(slot, (record) => ({ ...record, owner: toNode, epoch: record.epoch + 1 }));
+    await this.#amend(slot, (record) => {
+      if (underEpoch !== undefined && record.epoch !== underEpoch)
+        throw new Error(`slot ${slot} has another epoch by now, ${record.epoch} instead of ${underEpoch}`);
+      return { ...record, owner: toNode, epoch: record.epoch + 1 };
+    });
     this.#data.delete(slot);
+  }
+
+  /**
+   * Serves it anew under a higher epoch. What was tried under the present one, and has no answer yet, cannot happen any more.
+   * @throws Error when it is not ours any more, or NATS does not answer
+   */
+  async renumber(slot: number): Promise<void> {
+    await this.#amend(slot, (record) => ({ ...record, epoch: record.epoch + 1 }));
   }
 
   /** Takes a slot whose owner is away for good, and leaves the data that lies there. @throws Error when the owner is not away */

@@ -125,8 +125,11 @@ export class SlotStore {
   }
 
   async close(): Promise<void> {
+    const { up } = this.#connection;
     this.#connection.stop();
-    await this.#watch.stop();
+    const stopped = this.#watch.stop();
+    // Without a connection it ends when its last question times out.
+    if (up) await stopped;
   }
 
   async #orRepair(error: unknown): Promise<unknown> {

@@ -97,6 +97,7 @@ export function gatewayThread(
       gateway?.shardBack(shard);
     },
     metrics: () => [...(gateway?.samples() ?? []), loopDelay.sample()],
+    load: () => gateway?.samples().find(({ name }) => name === 'fermata_calls_in_flight')?.values[0]?.value ?? 0,
     takeSessionRecords: () => gateway?.takeSessionRecords() ?? [],
     stopListening: () => gateway?.stopListening(),
     announceShutdown: (reconnectMsMax) => gateway?.announceShutdown(reconnectMsMax as number),

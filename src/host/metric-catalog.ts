@@ -74,6 +74,36 @@ export const metricCatalog = {
     help: 'Frames of calls that NATS has not acknowledged yet; absent without NATS.',
   },
 
+  fermata_nats_up: {
+    type: 'gauge',
+    help: '1 while NATS and JetStream answer, as `/health` says it; absent without NATS.',
+  },
+  fermata_nats_lag_frames: {
+    type: 'gauge',
+    help: 'Frames of calls for the slots of this runtime that wait in NATS or are being worked at.',
+  },
+  fermata_nats_held_frames: {
+    type: 'gauge',
+    help: 'Frames that came and wait for one before them, or for their gateway to say who is there.',
+  },
+  fermata_nats_redelivered_total: {
+    type: 'counter',
+    help: 'Frames that NATS delivered again, because it had heard nothing of them.',
+  },
+  fermata_dead_letters_total: {
+    type: 'counter',
+    help: 'Frames that could not be handled and were put aside by this process.',
+  },
+  fermata_dead_letters: {
+    type: 'gauge',
+    help: 'Dead letters that lie in NATS, of all runtimes; each of them tells the same.',
+  },
+  fermata_slots: { type: 'gauge', help: 'Slots of tenants that this runtime owns; absent without NATS.' },
+  fermata_lease_held: {
+    type: 'gauge',
+    help: '1 while this runtime may commit for its slots; absent without NATS.',
+  },
+
   fermata_actors: { type: 'gauge', help: 'Actors in memory.' },
   fermata_actor_state_bytes: {
     type: 'gauge',

@@ -78,6 +78,11 @@ export interface SlotFrame {
   readonly late: boolean;
   /** Every call in it was answered, and the answers were sent: it is forgotten everywhere. */
   done(): void;
+  /**
+   * Who made its calls, as the text of envelopes `open`, joined by commas. Told of a late one before it is done: should it become
+   * a dead letter, its calls can be made again.
+   */
+  callers(openings: string): void;
   /** It cannot be handled, now or ever: it is put aside as a dead letter, with the reason. */
   bury(reason: string): void;
 }

@@ -23,9 +23,13 @@ export const pullFrames = 128;
 export const inHandBytesMax = 64 * 1024 * 1024;
 /** One pull brings at most this, or one message. */
 export const pullBytes = 4 * 1024 * 1024;
-/** A pull ends after this and is renewed; while it waits the server gives a sign of life this often. */
-export const pullMs = 30_000;
-export const pullSignMs = 5000;
+/** A pull ends after this, which the server says, and is renewed: a sign of life. */
+export const pullMs = 5000;
+/**
+ * A stream or consumer that vanished is made again after this. nats-server 2.9 says that it is deleted before its files are, and
+ * would delete those of a successor that came at once; and whoever deleted it may be about to take the slot.
+ */
+export const makeAgainMs = 500;
 
 /** A frame that the server has not heard of for so long is delivered again: it was lost with a connection. */
 export const redeliverMs = 6000;

@@ -10,13 +10,21 @@ import { subjects } from './nats-names.ts';
 
 /** Headers of a dead letter. */
 export const deadLetterHeaders = {
+  kind: 'Fermata-Kind',
   reason: 'Fermata-Reason',
   gateway: 'Fermata-Gateway',
   at: 'Fermata-At',
   deliveries: 'Fermata-Deliveries',
 } as const;
 
+/**
+ * `undone`: its calls may have run in part, and can be made again · `illegal`: it holds what no gateway of this version says ·
+ * `unreadable`: it is no frame at all.
+ */
+export const deadLetterKinds = ['undone', 'illegal', 'unreadable'] as const;
+
 export interface DeadLetter {
+  readonly kind: (typeof deadLetterKinds)[number];
   readonly slot: number;
   readonly data: Uint8Array;
   readonly reason: string;
@@ -39,11 +47,12 @@ export class NatsDeadLetters {
   }
 
   /** True when it is stored. False when this is closed before: then the original stays. */
-  async bury({ slot, data, reason, gateway, deliveries }: DeadLetter): Promise<boolean> {
+  async bury({ kind, slot, data, reason, gateway, deliveries }: DeadLetter): Promise<boolean> {
     this.count += 1;
-    const about = { slot, reason, gateway, deliveries };
+    const about = { slot, kind, reason, gateway, deliveries };
     this.#gate.write('dead letter', 'error', about, 'a frame of calls cannot be handled and is put aside');
     const with_ = headers();
+    with_.set(deadLetterHeaders.kind, kind);
     with_.set(deadLetterHeaders.reason, reason.replace(/[^\x20-\x7e]/g, ' ').slice(0, reasonCharsMax));
     with_.set(deadLetterHeaders.gateway, gateway);
     with_.set(deadLetterHeaders.at, new Date(this.#now()).toISOString());

@@ -35,11 +35,12 @@ export class FrameInHand implements SlotFrame {
   toldMs = 0;
   /** Its stream is gone: an acknowledgement would be taken for another frame's. */
   unknownToServer = false;
-  /** A dead letter of it is on its way; it is acknowledged after that. */
-  burial: Promise<void> | undefined;
+  /** Why it becomes a dead letter when it is done. */
+  condemned: string | undefined;
   readonly #header: CallsHeader;
   readonly #nowMs: () => number;
   readonly #owner: FrameOwner;
+  #openings = '';
   #over = false;
 
   constructor({ slot, message, delivery, doubtful, bytes, nowMs, owner }: FrameInHandParts) {
@@ -73,6 +74,18 @@ export class FrameInHand implements SlotFrame {
   /** As it came. */
   get data(): Uint8Array {
     return writeCalls(this.#header, this.text);
+  }
+
+  /** The same, with who made its calls, so that they can be made again. As it came when that is more than may be sent. */
+  letter(bytesMax: number): Uint8Array {
+    const openings = this.#openings;
+    if (openings === '' || !this.text.startsWith('[[')) return this.data;
+    const whole = writeCalls(this.#header, `[${openings},${this.text.slice(1)}`);
+    return whole.length <= bytesMax ? whole : this.data;
+  }
+
+  callers(openings: string): void {
+    this.#openings = openings;
   }
 
   done(): void {

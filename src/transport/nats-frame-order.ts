@@ -54,6 +54,11 @@ export class FrameOrder<T extends Numbered> {
     return this.#present;
   }
 
+  /** Its presence was lost, or never asked for: somebody should ask. */
+  get awaitsPresence(): boolean {
+    return !this.#present || this.#waiting.size > 0;
+  }
+
   /** Those that wait, for a presence or for one before them. */
   get held(): number {
     return this.#held.size + this.#waiting.size;

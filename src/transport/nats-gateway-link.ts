@@ -8,6 +8,7 @@
  * When answers or frames are known to be lost, `onLost` tells, the slot's link begins anew, and a turnover follows: nothing that
  * waits stays without an end. Handlers are to be set in the tick in which the link is made.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Msg, NatsConnection } from 'nats';
 import type { Clock } from '../host/clock.ts';
 import { LogGate } from '../host/log-gate.ts';
@@ -15,7 +16,7 @@ import type { Logger } from '../host/log.ts';
 import { slotOf } from '../protocol/placement.ts';
 import type { RemoteLink } from './contract.ts';
 import { NatsAnswers } from './nats-answers.ts';
-import { beatMs } from './nats-bounds.ts';
+import { beatMs, makeAgainMs } from './nats-bounds.ts';
 import { slots, subjects } from './nats-names.ts';
 import { NatsPost } from './nats-post.ts';
 import { NatsPublisher } from './nats-publisher.ts';
@@ -223,17 +224,16 @@ export class NatsGatewayLink implements RemoteLink {
     return captured.frames;
   }
 
-  /** The stream vanished, with its store perhaps: it is made again, a second later at the earliest. */
+  /** The stream vanished, with its store perhaps: it is made again. */
   async #ensureStreams(): Promise<void> {
     if (this.#ensuring || this.#closed) return;
     this.#ensuring = true;
+    await delay(makeAgainMs, undefined, { ref: false });
     try {
       await ensureStreams(this.#nc, this.#parts.streams);
     } catch (error) {
       this.#gate.write('streams', 'error', { error: String(error) }, 'the streams on NATS could not be made again');
     }
-    setTimeout(() => {
-      this.#ensuring = false;
-    }, 1000).unref();
+    this.#ensuring = false;
   }
 }

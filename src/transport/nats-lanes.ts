@@ -36,8 +36,8 @@ export class NatsLanes<T extends Numbered> {
     return this.#laneOf(gateway).order;
   }
 
-  presented(gateway: string): boolean {
-    return this.#lanes.get(gateway)?.order.presented ?? false;
+  awaitsPresence(gateway: string): boolean {
+    return this.#lanes.get(gateway)?.order.awaitsPresence ?? true;
   }
 
   /** It has said who is there, with this link. */

@@ -2,7 +2,8 @@
  * Presences on their way: parts that come one by one, kept until the last one is there. A part that is missing spoils its
  * presence, which is dropped; its gateway is then asked again. Bounded in time, parts and text.
  */
-import { presenceCharsMax, presenceMs, presencePartsMax } from './nats-bounds.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { presenceCharsMax, presenceMs, presencePartsMax, settleMs, settleMsMax } from './nats-bounds.ts';
 import type { PresencePart } from './nats-wire.ts';
 
 interface Coming {
@@ -44,6 +45,15 @@ export class NatsPresences {
   pending(slot: number): boolean {
     for (const { parts } of this.#coming.values()) if (parts[0]?.slot === slot) return true;
     return false;
+  }
+
+  /** Gateways have had time to begin, and those that began have ended, or took too long. */
+  async settled(slot: number): Promise<void> {
+    const sinceMs = performance.now();
+    for (let waitedMs = 0; waitedMs < settleMsMax; waitedMs = performance.now() - sinceMs) {
+      if (waitedMs >= settleMs && !this.pending(slot)) return;
+      await delay(20, undefined, { ref: false });
+    }
   }
 
   tick(): void {

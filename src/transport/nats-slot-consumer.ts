@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LogGate } from '../host/log-gate.ts';
+import { makeAgainMs } from './nats-bounds.ts';
 import { type Doubt, deadlyOf, noDoubt } from './nats-doubt.ts';
 import { type NatsSlotConsumers, SlotTakenError } from './nats-slot-consumers.ts';
 
@@ -19,6 +20,8 @@ export interface SlotConsumerParts {
 export class NatsSlotConsumer {
   readonly #parts: SlotConsumerParts;
   #doubt: Doubt = noDoubt('');
+  /** When the stream was made that the consumer belongs to. */
+  #stream = '';
 
   constructor(parts: SlotConsumerParts) {
     this.#parts = parts;
@@ -43,6 +46,7 @@ export class NatsSlotConsumer {
   async create(): Promise<void> {
     const { consumers, slot, epoch } = this.#parts;
     await consumers.create(slot, epoch);
+    this.#stream = this.#doubt.created;
   }
 
   /**
@@ -52,6 +56,7 @@ export class NatsSlotConsumer {
   async recover(reason: string, ours: () => boolean): Promise<'same' | 'emptied' | 'taken'> {
     const { slot, epoch, gate } = this.#parts;
     gate.write('away', 'warn', { slot, epoch, reason }, 'the consumer of a slot is looked for');
+    await delay(makeAgainMs, undefined, { ref: false });
     while (ours()) {
       try {
         return await this.#makeAgain();
@@ -72,6 +77,7 @@ export class NatsSlotConsumer {
     const { consumers, slot, epoch, gate } = this.#parts;
     const untilMs = performance.now() + acknowledgedMsMax;
     try {
+      if (!consumers.connected) throw new Error('there is no connection to NATS');
       // Only when the server has seen every acknowledgement: otherwise the next owner must doubt.
       while ((await consumers.unacknowledged(slot, epoch)) > left()) {
         if (performance.now() > untilMs) throw new Error('the server has not seen all acknowledgements');
@@ -88,10 +94,10 @@ export class NatsSlotConsumer {
     const { consumers, slot, epoch, ensureStreams } = this.#parts;
     await ensureStreams();
     if (await consumers.exists(slot, epoch)) return 'same';
-    const { created } = this.#doubt;
+    const former = this.#stream;
     await this.fence();
     await this.create();
-    return created === this.#doubt.created ? 'same' : 'emptied';
+    return former === this.#stream ? 'same' : 'emptied';
   }
 }
 

@@ -37,6 +37,11 @@ export class NatsSlotConsumers {
     this.#nc = nc;
   }
 
+  /** Does NATS answer, as far as we know? */
+  get connected(): boolean {
+    return this.#nc.info !== undefined;
+  }
+
   /** Ends what former owners had, and says what is in doubt after them. @throws SlotTakenError */
   async fence(slot: number, epoch: number): Promise<Doubt> {
     const manager = await this.#jetstream();
@@ -94,10 +99,17 @@ export class NatsSlotConsumers {
 
   async remove(slot: number, epoch: number): Promise<void> {
     const manager = await this.#jetstream();
-    try {
-      await manager.consumers.delete(streams.calls, consumerName(slot, epoch));
-    } catch (error) {
-      if (apiCode(error) !== consumerNotFound) throw error;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await manager.consumers.delete(streams.calls, consumerName(slot, epoch));
+        return;
+      } catch (error) {
+        if (apiCode(error) === consumerNotFound) return;
+        // A server that is just writing the consumer's state fails to delete its files, though the consumer is gone: asked
+        // again, it says so.
+        if (attempt === 3) throw error;
+        await delay(50);
+      }
     }
   }
 

@@ -8,13 +8,12 @@
  * acknowledgement of their frame, on one connection, so that an acknowledged frame's answers are with the server. Without a
  * connection nothing is sent and nothing piles up: gateways see by the numbers of answers that some are missing.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { createInbox, type Msg, type NatsConnection } from 'nats';
 import type { Clock } from '../host/clock.ts';
 import { LogGate } from '../host/log-gate.ts';
 import type { Logger } from '../host/log.ts';
 import type { SlotFrame, SlotLink } from './contract.ts';
-import { beatMs, inHandBytesMax, settleMs, settleMsMax } from './nats-bounds.ts';
+import { beatMs, inHandBytesMax } from './nats-bounds.ts';
 import { NatsDeadLetters } from './nats-dead-letters.ts';
 import { readDelivery } from './nats-delivery.ts';
 import { NatsGreeter } from './nats-greeter.ts';
@@ -43,7 +42,7 @@ export interface SlotLinkNumbers extends Readonly<SlotCounts> {
   readonly held: number;
   readonly deadLetters: number;
   readonly gateways: number;
-  /** Messages of gateways, beside calls, that could not be read. */
+  /** Messages, beside calls, that could not be read. */
   readonly unreadable: number;
 }
 
@@ -87,8 +86,10 @@ export class NatsSlotLink implements SlotLink {
     this.#post.subscribe(subjects.in(runtime), (message) => this.#presence(message));
     this.#post.subscribe(subjects.beat, (message) => this.#beat(message));
     this.#post.subscribe(subjects.hello, (message) => this.#hello(message));
-    this.#timers = [setInterval(() => this.#tick(), 250), setInterval(() => this.#everySecond(), beatMs)];
-    for (const timer of this.#timers) timer.unref();
+    this.#timers = [
+      setInterval(() => this.#tick(), 250).unref(),
+      setInterval(() => this.#everySecond(), beatMs).unref(),
+    ];
   }
 
   async take(slot: number, epoch: number): Promise<void> {
@@ -99,7 +100,7 @@ export class NatsSlotLink implements SlotLink {
     try {
       await taken.fence();
       this.#greeter.greetAll(slot, epoch);
-      await this.#settle(slot);
+      await this.#presences.settled(slot);
       await taken.begin();
     } catch (error) {
       taken.abandon();
@@ -162,11 +163,11 @@ export class NatsSlotLink implements SlotLink {
     for (const taken of this.#slots.values()) taken.abandon();
     this.#slots.clear();
     this.#deadLetters.close();
-    const { up } = this.#post;
+    // What was sent before is with the server when this settles, if there is one.
+    const sent = this.#post.up ? this.#nc.flush() : undefined;
     this.#post.close();
     this.#gate.close();
-    // What was sent before is with the server when this settles, if there is one.
-    if (up) await this.#nc.flush().catch(() => undefined);
+    await sent?.catch(() => undefined);
   }
 
   #newSlot(slot: number, epoch: number): NatsSlot {
@@ -195,18 +196,9 @@ export class NatsSlotLink implements SlotLink {
       greet: (gateway) => this.#greeter.greet(gateway, [{ slot, epoch }]),
       tellBroken: (gateway, link) => this.#post.publish(subjects.out(gateway), writeLost(slot, epoch, link)),
       ensureStreams: () => ensureStreams(this.#nc, streams),
+      frameBytesMax: () => this.#post.bodyBytesMax,
       counts: this.#counts,
     });
-  }
-
-  async #settle(slot: number): Promise<void> {
-    const sinceMs = this.#parts.clock.monotonic();
-    for (;;) {
-      await delay(20, undefined, { ref: false });
-      const waitedMs = this.#parts.clock.monotonic() - sinceMs;
-      if (waitedMs >= settleMsMax || this.#closed) return;
-      if (waitedMs >= settleMs && !this.#presences.pending(slot)) return;
-    }
   }
 
   #deliver(frame: SlotFrame): void {
@@ -252,11 +244,11 @@ export class NatsSlotLink implements SlotLink {
       return;
     }
     this.#roster.heard(gateway);
-    const strangers = [...this.#slots.values()].filter((taken) => taken.open && !taken.presented(gateway));
+    const strangers = [...this.#slots.values()].filter((taken) => taken.open && taken.awaitsPresence(gateway));
     if (strangers.length > 0) this.#greeter.greet(gateway, strangers);
   }
 
-  /** Of another runtime, perhaps about a slot that was ours. */
+  /** Perhaps about a slot that was ours. */
   #hello(message: Msg): void {
     const hello = readOut(message.data);
     if (hello?.kind !== 'hello') return this.#unread(message);

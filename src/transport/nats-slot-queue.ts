@@ -4,8 +4,8 @@
  *   send ──▶ frames ── publish ──▶ stream ── acknowledgement ──▶ forgotten
  *
  * A frame is published when it comes, without waiting for those before it; what comes twice or out of order is put right by
- * the runtime, by link and seq. When the stream refuses one, everything stops for a moment and the oldest alone tries
- * again, so that a full stream is not flooded and order is disturbed as little as can be.
+ * the runtime, by link and seq. When the stream refuses one, everything stops for a moment; then the oldest tries again
+ * alone, two after it, then four, so that a full stream is not flooded and order is disturbed as little as can be.
  */
 import { ackMs, ackMsMax, refusedPauseMs } from './nats-bounds.ts';
 
@@ -33,6 +33,9 @@ export class SlotQueue {
   #bytes = 0;
   #mode: 'flowing' | 'paused' | 'trying' | 'away' = 'flowing';
   #pausedUntilMs = 0;
+  /** While trying: those that are out, and how many may be. */
+  readonly #trying = new Set<number>();
+  #window = 1;
   #ackMs = ackMs;
 
   constructor(publish: PublishFrame, up: boolean) {
@@ -67,7 +70,11 @@ export class SlotQueue {
     this.#frames.delete(seq);
     this.#bytes -= frame.bytes;
     this.#ackMs = ackMs;
-    if (this.#mode === 'trying') this.#publishAll();
+    if (this.#mode !== 'trying') return;
+    this.#trying.delete(seq);
+    if (this.#trying.size > 0) return;
+    if (this.#window < windowMax) this.#try(this.#window * 2);
+    else this.#publishAll();
   }
 
   /** The stream is full, or away. */
@@ -83,12 +90,11 @@ export class SlotQueue {
     if (oldest === undefined) {
       if (this.#mode === 'paused' || this.#mode === 'trying') this.#mode = 'flowing';
     } else if (this.#mode === 'paused' && nowMs >= this.#pausedUntilMs) {
-      this.#mode = 'trying';
-      this.#publish(oldest, this.#link);
+      this.#try(1);
     } else if (this.#mode !== 'away' && nowMs - oldest.publishedMs >= this.#ackMs) {
       this.#ackMs = Math.min(this.#ackMs * 2, ackMsMax);
       if (this.#mode === 'flowing') this.#publishAll();
-      else if (this.#mode === 'trying') this.#publish(oldest, this.#link);
+      else if (this.#mode === 'trying') this.#try(1);
     }
   }
 
@@ -117,8 +123,24 @@ export class SlotQueue {
     for (const frame of this.#frames.values()) this.#publish(frame, this.#link);
   }
 
+  #try(window: number): void {
+    this.#mode = 'trying';
+    this.#window = window;
+    this.#trying.clear();
+    for (const frame of this.#frames.values()) {
+      if (this.#trying.size === window) break;
+      this.#trying.add(frame.seq);
+      this.#publish(frame, this.#link);
+    }
+    // Nothing waits any more.
+    if (this.#trying.size === 0) this.#mode = 'flowing';
+  }
+
   #oldest(): UnackedFrame | undefined {
     for (const frame of this.#frames.values()) return frame;
     return undefined;
   }
 }
+
+/** Frames that the stream took together, after which it is taken to have room again. */
+const windowMax = 256;

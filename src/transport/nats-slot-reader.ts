@@ -5,7 +5,7 @@
  * All slots share one inbox; a pull's number stands in the subject for its answers, so that what the server says of an older
  * one is told apart. A server that gives no sign of life, or says that the consumer is gone, makes `onAway` run.
  */
-import { pullBytes, pullFrames, pullMs, pullSignMs } from './nats-bounds.ts';
+import { pullBytes, pullFrames, pullMs } from './nats-bounds.ts';
 import { consumerName, streams } from './nats-names.ts';
 
 export interface SlotReaderParts {
@@ -57,7 +57,6 @@ export class NatsSlotReader {
   status(pull: number, code: number, description: string): void {
     if (!this.#running || pull !== this.#pull) return;
     this.#signMs = this.#parts.monotonic();
-    if (code === 100) return;
     if (code === 503) return this.#away('nobody answers for it');
     if (code === 409 && /consumer (deleted|is push)/i.test(description)) return this.#away('it was deleted');
     // Its time is over, or it brought as many bytes as it may. Anything else could repeat itself at once.
@@ -68,7 +67,7 @@ export class NatsSlotReader {
   tick(): void {
     if (!this.#running) return;
     if (this.#due) this.#next();
-    else if (this.#parts.monotonic() - this.#signMs > pullSignMs * 2.5) this.#away('the server gives no sign of it');
+    else if (this.#parts.monotonic() - this.#signMs > pullMs * 2.5) this.#away('the server gives no sign of it');
   }
 
   #next(): void {
@@ -82,7 +81,6 @@ export class NatsSlotReader {
       batch: pullFrames,
       max_bytes: Math.max(pullBytes, frameBytesMax() * 2),
       expires: pullMs * nanosPerMs,
-      idle_heartbeat: pullSignMs * nanosPerMs,
     };
     const subject = `$JS.API.CONSUMER.MSG.NEXT.${streams.calls}.${consumerName(slot, epoch)}`;
     publish(subject, JSON.stringify(request), `${inbox}.${slot}-${epoch}-${this.#pull}`);

@@ -10,7 +10,7 @@
 import type { Clock } from '../host/clock.ts';
 import type { SlotFrame } from './contract.ts';
 import { deliveriesMax, workingMs } from './nats-bounds.ts';
-import type { NatsDeadLetters } from './nats-dead-letters.ts';
+import type { DeadLetter, NatsDeadLetters } from './nats-dead-letters.ts';
 import type { Delivery } from './nats-delivery.ts';
 import { FrameInHand } from './nats-frame-in-hand.ts';
 import type { OrderEvents } from './nats-frame-order.ts';
@@ -30,6 +30,8 @@ export interface NatsSlotParts extends SlotConsumerParts {
   readonly greet: (gateway: string) => void;
   /** The gateway must give up this link. */
   readonly tellBroken: (gateway: string, link: number) => void;
+  /** Of one message to NATS. */
+  readonly frameBytesMax: () => number;
   readonly counts: SlotCounts;
 }
 
@@ -47,7 +49,7 @@ export class NatsSlot {
   readonly slot: number;
   readonly epoch: number;
   readonly #parts: NatsSlotParts;
-  readonly #reader: NatsSlotReader;
+  readonly reader: NatsSlotReader;
   readonly #consumer: NatsSlotConsumer;
   readonly #lanes: NatsLanes<FrameInHand>;
   /** Frames that the receiver has. */
@@ -63,11 +65,7 @@ export class NatsSlot {
     this.#parts = parts;
     this.#consumer = new NatsSlotConsumer(parts);
     this.#lanes = new NatsLanes((gateway) => this.#eventsFor(gateway), parts.clock.monotonic);
-    this.#reader = parts.reader((reason) => void this.#recover(reason));
-  }
-
-  get reader(): NatsSlotReader {
-    return this.#reader;
+    this.reader = parts.reader((reason) => void this.#recover(reason));
   }
 
   get open(): boolean {
@@ -79,8 +77,8 @@ export class NatsSlot {
     return this.#lanes.held;
   }
 
-  presented(gateway: string): boolean {
-    return this.#lanes.presented(gateway);
+  awaitsPresence(gateway: string): boolean {
+    return this.#lanes.awaitsPresence(gateway);
   }
 
   /** Ends the former owners. @throws SlotTakenError, or Error when NATS does not answer */
@@ -93,12 +91,12 @@ export class NatsSlot {
     if (this.#state === 'taking') await this.#consumer.create();
     if (this.#state !== 'taking') throw new Error(`slot ${this.slot}: its taking was given up`);
     this.#state = 'open';
-    this.#reader.start();
+    this.reader.start();
   }
 
   /** A message of the slot's queue. */
   arrive(data: Uint8Array, delivery: Delivery): void {
-    this.#reader.took();
+    this.reader.took();
     if (this.#state !== 'open') {
       this.#left.add(delivery.streamSeq);
       return;
@@ -123,14 +121,14 @@ export class NatsSlot {
     counts.bytesInHand += frame.bytes;
     const order = this.#lanes.orderOf(frame.gateway);
     order.arrive(frame);
-    if (!order.presented) this.#parts.greet(frame.gateway);
+    if (order.awaitsPresence) this.#parts.greet(frame.gateway);
   }
 
   /** All parts of a presence, in order. */
   present(parts: readonly PresencePart[]): void {
     const [first] = parts;
     if (first === undefined || first.epoch !== this.epoch || this.#state === 'over') return;
-    for (const { text } of parts) this.#parts.deliver(presenceFrame(this.slot, first.gateway, text));
+    for (const { gateway, text } of parts) this.#parts.deliver(presenceFrame(this.slot, gateway, text));
     this.#lanes.present(first.gateway, first.link);
   }
 
@@ -150,7 +148,7 @@ export class NatsSlot {
   }
 
   tick(): void {
-    this.#reader.tick();
+    this.reader.tick();
     this.#lanes.tick();
     const nowMs = this.#parts.clock.monotonic();
     for (const frame of this.#open()) {
@@ -162,13 +160,13 @@ export class NatsSlot {
 
   /** The connection is there again. */
   back(): void {
-    if (this.#state === 'open') this.#reader.start();
+    if (this.#state === 'open') this.reader.start();
   }
 
   async release(): Promise<void> {
     const wasOpen = this.#state === 'open';
     if (this.#state !== 'over') this.#state = 'releasing';
-    this.#reader.stop();
+    this.reader.stop();
     this.#leaveHeld();
     if (this.#given > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
     if (wasOpen) await this.#consumer.remove(() => this.#left.size);
@@ -178,7 +176,7 @@ export class NatsSlot {
   /** At once; nothing is acknowledged any more. */
   abandon(): void {
     this.#state = 'over';
-    this.#reader.stop();
+    this.reader.stop();
     this.#leaveHeld();
   }
 
@@ -207,27 +205,28 @@ export class NatsSlot {
     frame.late = late || deadly || deliveries > deliveriesMax;
     this.#given += 1;
     // Its calls end as unknown, and people can look at it.
-    if (deadly) this.#aside(frame, `${deliveriesMax} owners of the slot died with it`);
-    else if (deliveries > deliveriesMax) this.#aside(frame, `it was delivered ${deliveries} times`);
+    if (deadly) frame.condemned = `${deliveriesMax} owners of the slot died with it`;
+    else if (deliveries > deliveriesMax) frame.condemned = `it was delivered ${deliveries} times`;
     this.#parts.deliver(frame);
   }
 
   #done(frame: FrameInHand): void {
-    if (frame.burial === undefined) this.#finish(frame);
-    else void frame.burial.then(() => this.#finish(frame));
+    const { condemned } = frame;
+    if (condemned === undefined) this.#finish(frame);
+    else this.#aside(frame, 'undone', condemned, frame.letter(this.#parts.frameBytesMax()));
   }
 
   #bury(frame: FrameInHand, reason: string): void {
-    this.#aside(frame, reason);
-    this.#done(frame);
+    this.#aside(frame, 'illegal', reason, frame.data);
   }
 
-  #aside(frame: FrameInHand, reason: string): void {
-    const { slot, data, gateway, delivery } = frame;
-    const letter = { slot, data, reason, gateway, deliveries: delivery.deliveries };
-    // Without it the frame stays unacknowledged, which only a closed link causes.
-    frame.burial ??= this.#parts.deadLetters.bury(letter).then((stored) => {
+  #aside(frame: FrameInHand, kind: DeadLetter['kind'], reason: string, data: Uint8Array): void {
+    const { slot, gateway, delivery } = frame;
+    const letter = { kind, slot, data, reason, gateway, deliveries: delivery.deliveries };
+    void this.#parts.deadLetters.bury(letter).then((stored) => {
+      // Without it the frame stays unacknowledged, which only a closed link causes.
       if (!stored) this.#state = 'over';
+      this.#finish(frame);
     });
   }
 
@@ -260,7 +259,8 @@ export class NatsSlot {
   #buryUnread(data: Uint8Array, delivery: Delivery): void {
     const { slot, counts, deadLetters, acknowledge } = this.#parts;
     counts.malformed += 1;
-    const letter = { slot, data, reason: 'it cannot be read', gateway: '', deliveries: delivery.deliveries };
+    const { deliveries } = delivery;
+    const letter = { kind: 'unreadable', slot, data, reason: 'it cannot be read', gateway: '', deliveries } as const;
     void deadLetters.bury(letter).then((stored) => {
       if (stored) acknowledge(delivery.reply, '+ACK');
     });
@@ -292,5 +292,6 @@ function presenceFrame(slot: number, gateway: string, text: string): SlotFrame {
     late: false,
     done: nothing,
     bury: nothing,
+    callers: nothing,
   };
 }

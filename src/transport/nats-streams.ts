@@ -128,8 +128,8 @@ async function ensure(manager: JetStreamManager, wanted: Wanted): Promise<void> 
     try {
       return await add(manager, wanted);
     } catch (error) {
-      // Somebody else makes it at this moment, perhaps with other copies: it is looked at again.
-      if (attempt === 3 || apiCode(error) !== nameInUse) throw error;
+      // Somebody else makes it at this moment, perhaps with other copies, or takes its room: it is looked at again.
+      if (attempt === 3 || ![nameInUse, noRoom].includes(apiCode(error))) throw error;
     }
   }
 }

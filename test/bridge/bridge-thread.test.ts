@@ -31,7 +31,8 @@ describe('the bridge thread', () => {
       ports: toShards[0]!,
       log: { level: 'silent', pretty: false },
     } as const;
-    const thread = bridgeThread(data, link, async () => ({ slotLink: nats, close: async () => void (letGo += 1) }));
+    const opened = { slotLink: nats, samples: async () => [], close: async () => void (letGo += 1) };
+    const thread = bridgeThread(data, link, async () => opened);
     const ask = (question: string, argument?: unknown) => thread[question]!(argument);
 
     expect(() => ask('take', { slot, epoch: 1 })).toThrow('before it was started');
@@ -60,7 +61,7 @@ describe('the bridge thread', () => {
     await until(() => nats.told(a).length === 2);
 
     ask('setPoison', ['nothing']);
-    const names = (ask('metrics') as { name: string }[]).map(({ name }) => name);
+    const names = ((await ask('metrics')) as { name: string }[]).map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining(['fermata_calls_total', 'fermata_event_loop_delay_seconds']));
     await ask('release', slot);
     ask('forget', slot);

@@ -9,6 +9,7 @@ export interface Delivered {
   readonly text: string;
   done: boolean;
   buried: string | undefined;
+  callers: string;
 }
 
 export type Sent = Outbound & { readonly gateway: string; readonly slot: number };
@@ -62,7 +63,7 @@ export class FakeSlotLink implements SlotLink {
   deliver(gateway: string, slot: number, content: readonly Inbound[] | string, about: About = {}): Delivered {
     const n = (this.#frames += 1);
     const text = typeof content === 'string' ? content : JSON.stringify(content);
-    const delivered: Delivered = { text, done: false, buried: undefined };
+    const delivered: Delivered = { text, done: false, buried: undefined, callers: '' };
     this.#open.set(slot, (this.#open.get(slot) ?? 0) + 1);
     const settle = (step: string): void => {
       if (delivered.done || delivered.buried !== undefined) throw new Error(`frame ${n} was settled twice`);
@@ -82,6 +83,9 @@ export class FakeSlotLink implements SlotLink {
       done: () => {
         settle('done');
         delivered.done = true;
+      },
+      callers: (openings) => {
+        delivered.callers = openings;
       },
       bury: (reason) => {
         settle('bury');

@@ -78,7 +78,7 @@ test('nginx -s reload under 200 clients: no call fails, everybody comes back, ol
     upstreams: [new URL(server.address).host],
     replacements: [{ from: 'worker_shutdown_timeout 30s;', to: 'worker_shutdown_timeout 1s;' }],
   });
-  const load = await loaded({ nginx, sockets: 190, http: 10, pauseMs: 250 });
+  const load = await loaded({ targets: [nginx], sockets: 190, http: 10, pauseMs: 250 });
   await load.progress(1);
   const { clientIds } = load;
   expect(new Set(clientIds).size).toBe(190);
@@ -103,7 +103,7 @@ test('a rollout under 50 clients: no keyed call is lost or runs twice, everybody
   const start = () => stage.serve({ app: 'ledger', dataDir, args: ['--port', port] });
   let server = await start();
   const nginx = await Nginx.start(stage, { upstreams: [`127.0.0.1:${port}`] });
-  const load = await loaded({ nginx, sockets: 40, http: 10, pauseMs: 20 });
+  const load = await loaded({ targets: [nginx], sockets: 40, http: 10, pauseMs: 20 });
   for (let cycle = 0; cycle < cycles; cycle += 1) {
     await load.progress(3);
     const bystander = await open(nginx);

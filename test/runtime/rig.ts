@@ -233,12 +233,14 @@ export function inThread(core: KeeperCore, shard = 0): Keeper {
   let detach: (() => void) | undefined;
   let synced: (journalSeq: number) => void = () => undefined;
   let quarantined: Parameters<Keeper['onQuarantined']>[0] = () => undefined;
+  let fence: Parameters<Keeper['onFence']>[0] = () => 0;
   let left: Parameters<Keeper['onLeft']>[0] = () => undefined;
   let stale: Parameters<Keeper['onStale']>[0] = () => undefined;
   detach = core.attach(shard, {
     synced: (seq) => synced(seq),
     quarantined: (address) => quarantined(address),
     left: (slot, slots) => left(slot, slots),
+    fence: async (forget) => fence(forget),
     stale: (address) => stale(address),
   });
   return {
@@ -260,7 +262,9 @@ export function inThread(core: KeeperCore, shard = 0): Keeper {
     onStale: (handler) => {
       stale = handler;
     },
-    onFence: () => undefined,
+    onFence: (handler) => {
+      fence = handler;
+    },
     close: () => detach?.(),
   };
 }

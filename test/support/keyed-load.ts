@@ -5,18 +5,36 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from '../../src/client/client.ts';
+import type { SocketConstructor } from '../../src/client/socket.ts';
 import type { app } from './apps/ledger.ts';
 import { getState, post } from './http.ts';
-import type { Nginx } from './nginx.ts';
 import { mint } from './token.ts';
 import { eventually } from './wait.ts';
 
+/** Where callers call: a server, or an nginx before some. */
+export interface KeyedLoadTarget {
+  readonly address: string;
+  /** The certificate that an https address is trusted by. */
+  readonly ca?: string;
+  readonly WebSocket?: SocketConstructor;
+}
+
 export interface KeyedLoadOptions {
-  readonly nginx: Nginx;
+  /** Callers are spread over them; over HTTP a repeat goes to the next. */
+  readonly targets: readonly KeyedLoadTarget[];
+  /** Callers are spread over them; acme by default. */
+  readonly tenants?: readonly string[];
   readonly sockets: number;
   readonly http: number;
   /** Milliseconds between an answer and the next call. */
   readonly pauseMs: number;
+}
+
+interface Caller {
+  readonly list: string;
+  readonly tenant: string;
+  /** The first one that it calls. */
+  readonly target: number;
 }
 
 /** Statuses after which a caller with a key asks again: nothing is known, or nothing happened yet. */
@@ -28,8 +46,13 @@ export class KeyedLoad {
   readonly faults: string[] = [];
   /** HTTP requests that had to be made again. */
   repeats = 0;
+  /** Connections that were lost. */
+  losses = 0;
+  /** Milliseconds from a call to its outcome, of the slowest since this was last set to 0. */
+  longestMs = 0;
   readonly #options: KeyedLoadOptions;
   readonly #clients: { readonly client: Client<typeof app>; readonly list: string; seen: readonly string[] }[] = [];
+  readonly #tenants = new Map<string, string>();
   readonly #acked = new Map<string, number>();
   #calling: Promise<void>[] = [];
   #stopped = false;
@@ -37,16 +60,14 @@ export class KeyedLoad {
   /** Every client is connected and watches its list. */
   static async start(options: KeyedLoadOptions): Promise<KeyedLoad> {
     const load = new KeyedLoad(options);
-    await Promise.all(Array.from({ length: options.sockets }, (_, n) => load.#connect(`socket-${n}`)));
+    await Promise.all(Array.from({ length: options.sockets }, (_, n) => load.#connect(load.#caller('socket', n))));
     load.#calling = [
       ...load.#clients.map(({ client, list }) =>
-        load.#call(list, async (entry) => {
-          await client.list(list).append({ entry });
-        }),
+        load.#call(list, async (entry) => await client.list(list).append({ entry })),
       ),
       ...Array.from({ length: options.http }, (_, n) => {
-        const list = `http-${n}`;
-        return load.#call(list, (entry) => load.#post(list, entry));
+        const caller = load.#caller('http', n);
+        return load.#call(caller.list, (entry) => load.#post(caller, entry));
       }),
     ];
     return load;
@@ -81,9 +102,10 @@ export class KeyedLoad {
     this.#stopped = true;
     await Promise.all(this.#calling);
     for (const [list, count] of this.#acked) {
-      const answer = await getState(this.#options.nginx.address, 'list', list, {
-        ca: this.#options.nginx.ca,
-        token: await mint(),
+      const { address, ...trust } = this.#target(0);
+      const answer = await getState(address, 'list', list, {
+        ...trust,
+        token: await mint({ tenant: this.#tenants.get(list)! }),
       });
       this.#compare(`the list ${list}`, count, (answer.json()['entries'] ?? []) as string[]);
     }
@@ -99,13 +121,25 @@ export class KeyedLoad {
     for (const { client } of this.#clients) client.connection.close();
   }
 
-  async #connect(list: string): Promise<void> {
-    const { nginx } = this.#options;
+  #caller(kind: string, n: number): Caller {
+    const { tenants = ['acme'] } = this.#options;
+    const caller = { list: `${kind}-${n}`, tenant: tenants[n % tenants.length]!, target: n };
+    this.#tenants.set(caller.list, caller.tenant);
+    return caller;
+  }
+
+  #target(n: number): KeyedLoadTarget {
+    const { targets } = this.#options;
+    return targets[n % targets.length]!;
+  }
+
+  async #connect({ list, tenant, target }: Caller): Promise<void> {
+    const { address, WebSocket } = this.#target(target);
     const client = createClient<typeof app>({
-      url: nginx.address,
-      token: () => mint({ sub: list }),
+      url: address,
+      token: () => mint({ tenant, sub: list }),
       callTimeoutMs,
-      WebSocket: nginx.WebSocket,
+      ...(WebSocket === undefined ? {} : { WebSocket }),
       onError: (error) => this.faults.push(`${list} reported: ${String(error)}`),
     });
     const one = { client, list, seen: [] as readonly string[] };
@@ -114,30 +148,39 @@ export class KeyedLoad {
       one.seen = [...entries];
     });
     await client.connection.ready;
+    let connected = true;
+    client.connection.subscribe((status) => {
+      if (connected && status !== 'connected' && !this.#stopped) this.losses += 1;
+      connected = status === 'connected';
+    });
   }
 
-  async #call(list: string, append: (entry: string) => Promise<void>): Promise<void> {
+  /** `append` says how long the list was then. */
+  async #call(list: string, append: (entry: string) => Promise<unknown>): Promise<void> {
     this.#acked.set(list, 0);
     for (let n = 1; !this.#stopped; n += 1) {
+      const sentMs = performance.now();
       try {
-        await append(`${n}`);
+        const length = await append(`${n}`);
+        if (length !== n) this.faults.push(`${list} was told ${String(length)} at ${n}`);
       } catch (error) {
         this.faults.push(`${list} failed at ${n}: ${String(error)}`);
         return;
       }
+      this.longestMs = Math.max(this.longestMs, performance.now() - sentMs);
       this.#acked.set(list, n);
       await sleep(this.#options.pauseMs);
     }
   }
 
-  async #post(list: string, entry: string): Promise<void> {
-    const { nginx } = this.#options;
-    const ask = { ca: nginx.ca, token: await mint(), key: `${list}.${entry}`, input: { entry } };
+  async #post({ list, tenant, target }: Caller, entry: string): Promise<unknown> {
+    const ask = { token: await mint({ tenant }), key: `${list}.${entry}`, input: { entry } };
     const deadlineMs = performance.now() + callTimeoutMs;
-    for (;;) {
+    for (let tries = 0; ; tries += 1) {
+      const { address, ...trust } = this.#target(target + tries);
       // A connection that broke says no more than a 502.
-      const answer = await post(nginx.address, ['list', list, 'append'], ask).catch(() => undefined);
-      if (answer?.status === 200) return;
+      const answer = await post(address, ['list', list, 'append'], { ...ask, ...trust }).catch(() => undefined);
+      if (answer?.status === 200) return answer.json().result;
       if (answer !== undefined && !again.includes(answer.status)) throw new Error(`${answer.status} ${answer.text}`);
       if (performance.now() > deadlineMs) throw new Error('no answer in time');
       this.repeats += 1;

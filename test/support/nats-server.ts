@@ -84,6 +84,11 @@ export class NatsServer {
     await exit;
   }
 
+  /** While it is down: all that it kept is gone. */
+  wipe(): void {
+    rmSync(join(this.#folder, 'store'), { recursive: true, force: true });
+  }
+
   /** Stops it in its tracks, connections open, until `thaw`. */
   freeze(): void {
     this.#child?.kill('SIGSTOP');

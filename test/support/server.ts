@@ -1,5 +1,5 @@
 /**
- * The shipped command as a child process: `fermata serve` with real threads, files and sockets.
+ * The shipped command as a child process: `fermata serve`, or one of its two sides alone, with real threads, files and sockets.
  *
  * Every child is known here until it has ended, and dies with this process at the latest. Its log is kept, so that a test
  * can wait for a line of it and show it when something fails.
@@ -12,10 +12,17 @@ import { secret } from './token.ts';
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 export const command = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
+/** What a process does: both, or sockets alone, or actors alone. */
+export type Side = 'serve' | 'gateway' | 'runtime';
+
 export interface LaunchOptions {
+  /** `serve` by default. */
+  readonly side?: Side;
   /** A file of `test/support/apps` without its extension, or a path from the root of the repository. */
   readonly app: string;
   readonly dataDir: string;
+  /** One that is free by default. */
+  readonly port?: string;
   /** Words after the ones that every server gets. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -62,14 +69,15 @@ export class ServerProcess {
   readonly #listeners = new Set<() => void>();
   #ended = false;
 
-  constructor({ app, dataDir, args = [], env = {}, preload }: LaunchOptions) {
+  constructor(options: LaunchOptions) {
+    const { dataDir, args = [], env = {}, preload } = options;
     this.dataDir = dataDir;
     const plant = preload === undefined ? {} : { NODE_OPTIONS: `--import=${pathToFileURL(preload).href}` };
-    this.#child = spawn(
-      process.execPath,
-      [command, 'serve', appPath(app), '--port', '0', '--data-dir', dataDir, ...args],
-      { cwd: root, env: childEnv({ ...plant, ...env }), stdio: ['ignore', 'pipe', 'pipe'] },
-    );
+    this.#child = spawn(process.execPath, [command, ...wordsOf(options), '--data-dir', dataDir, ...args], {
+      cwd: root,
+      env: childEnv({ ...plant, ...env }),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     running.add(this.#child);
     this.#read();
     // 'close' comes after the last line of output, 'exit' may come before it.
@@ -155,4 +163,9 @@ export class ServerProcess {
       this.#listeners.add(done);
     });
   }
+}
+
+function wordsOf({ side = 'serve', app, port = '0' }: LaunchOptions): string[] {
+  if (side === 'gateway') return [side, '--port', port];
+  return side === 'runtime' ? [side, appPath(app)] : [side, appPath(app), '--port', port];
 }

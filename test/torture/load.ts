@@ -28,6 +28,8 @@ export class Load {
   acked = 0;
   unknown = 0;
   rejected = 0;
+  /** Workers that stopped because their connection had ended. */
+  lost = 0;
   readonly #options: LoadOptions;
   readonly #clients: BaseClient[] = [];
   #workers: Promise<void>[] = [];
@@ -82,7 +84,10 @@ export class Load {
       this[outcome] += 1;
       if (outcome === 'acked') this.#tellFirstAck();
       // What is over for one call of a connection is over for all of them.
-      if (outcome !== 'acked' && !(await isAlive(client))) return;
+      if (outcome !== 'acked' && !(await isAlive(client))) {
+        this.lost += 1;
+        return;
+      }
       if (pauseMsMax > 0) await sleep(random.below(pauseMsMax));
     }
   }

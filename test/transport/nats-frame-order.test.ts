@@ -105,9 +105,12 @@ describe('the order of frames', () => {
     arrive(2, 5);
     order.tick();
     expect(take()).toEqual(['dropped 2', 'dropped 5', 'broken 1']);
+    expect(order.awaitsPresence).toBe(false);
     order.arrive({ link: 2, seq: 1 });
     expect(take()).toEqual([]);
+    expect(order.awaitsPresence).toBe(true);
     order.present(2);
+    expect(order.awaitsPresence).toBe(false);
     order.tick();
     expect(take()).toEqual(['2.1']);
   });

@@ -60,8 +60,16 @@ describe('frames that wait for the stream', () => {
     queue.refused(1, 2, clock.ms);
     tick(refusedPauseMs);
     expect(take()).toEqual(['1.2']);
+    add(4);
     queue.acknowledged(1, 2);
     expect(take()).toEqual(['1.3', '1.4']);
+    queue.acknowledged(1, 4);
+    expect(take()).toEqual([]);
+    queue.acknowledged(1, 3);
+    expect(take()).toEqual(['1.5', '1.6', '1.7', '1.8']);
+    for (const seq of [5, 6, 7, 8]) queue.acknowledged(1, seq);
+    add(1);
+    expect(take()).toEqual(['1.9']);
   });
 
   it('wait without a connection, and all are published when it is back', () => {
