@@ -22,6 +22,7 @@ import { connectNats } from '../transport/nats-connection.ts';
 import { natsHealth } from '../transport/nats-health.ts';
 import { ensureStreams } from '../transport/nats-streams.ts';
 import { BridgeFront } from './bridge-front.ts';
+import { CommandError } from './command-error.ts';
 import { exitCodes } from './exit-codes.ts';
 import { ManagedNats } from './nats-server.ts';
 import type { ServerParts, Sides } from './server-parts.ts';
@@ -30,6 +31,8 @@ import { startError } from './start-error.ts';
 import { version } from './version.ts';
 
 const healthEveryMs = 2000;
+/** What a call, or the claims of a session, may take beside the client's own bytes, escaped. */
+const envelopeBytesMax = 64 * 1024;
 const leaveMsMax = 300;
 
 export class NatsSide {
@@ -88,6 +91,7 @@ export class NatsSide {
     try {
       if (this.#sides.data) this.#id = nodeIdOf(config.dataDir);
       this.#nc = await connectNats(this.config, { name: `fermata-${this.#id}`, log });
+      this.#checkPayload();
       await this.#ensure();
     } catch (error) {
       throw startError(error, exitCodes.natsUnavailable);
@@ -215,6 +219,20 @@ export class NatsSide {
 
   async stopServer(msMax: number): Promise<void> {
     await this.#server?.stop(msMax);
+  }
+
+  /** One call must fit into one message; frames of many are cut. */
+  #checkPayload(): void {
+    const { frameBytesMax } = this.#parts.config.limits;
+    const payloadMax = this.#nc!.info?.max_payload ?? Number.POSITIVE_INFINITY;
+    if (frameBytesMax + envelopeBytesMax <= payloadMax) return;
+    throw new CommandError(
+      `NATS takes messages of ${payloadMax} bytes, too few for calls of ${frameBytesMax} bytes (limit frameBytesMax)`,
+      {
+        exitCode: exitCodes.config,
+        hint: `Raise max_payload of the NATS server to at least ${frameBytesMax + envelopeBytesMax}, or lower the limit.`,
+      },
+    );
   }
 
   #ensure(): Promise<void> {

@@ -5,6 +5,7 @@
  * as it is made here, or the start fails with a sentence. Sizes are the operator's: what exists keeps them. Copies are
  * raised to what the configuration says and never lowered. Anybody may call this at any time; who is second finds it done.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   DiscardPolicy,
   type JetStreamManager,
@@ -129,7 +130,8 @@ async function ensure(manager: JetStreamManager, wanted: Wanted): Promise<void> 
       return await add(manager, wanted);
     } catch (error) {
       // Somebody else makes it at this moment, perhaps with other copies, or takes its room: it is looked at again.
-      if (attempt === 3 || ![nameInUse, noRoom].includes(apiCode(error))) throw error;
+      if (attempt === attemptsMax || !atOnce.has(apiCode(error))) throw error;
+      await delay(againMs);
     }
   }
 }
@@ -177,7 +179,10 @@ export function apiCode(error: unknown): number {
 
 export const streamNotFound = 10059;
 export const consumerNotFound = 10014;
-const nameInUse = 10058;
 /** insufficient storage resources available */
 const noRoom = 10047;
+/** What several makers at once hear: the name is in use, its subjects are, or there is no room. */
+const atOnce: ReadonlySet<number> = new Set([10058, 10065, noRoom]);
+const attemptsMax = 5;
+const againMs = 50;
 const bytesMin = 16 * 1024 * 1024;

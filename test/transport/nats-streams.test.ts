@@ -41,6 +41,17 @@ describe('the streams on NATS', () => {
     expect((await bucket.status()).history).toBe(1);
   });
 
+  it('are made once when many processes start for the first time at the same moment', async () => {
+    const others = await Promise.all(Array.from({ length: 6 }, () => connect({ servers: server.url })));
+    try {
+      await Promise.all(others.map((other) => ensureStreams(other, { replicas: 1, callsBytesMax: 64 * 1024 * 1024 })));
+      const names = await (await nc.jetstreamManager()).streams.names().next();
+      expect(names.toSorted()).toEqual([streams.calls, streams.dead, `KV_${buckets.slots}`]);
+    } finally {
+      await Promise.all(others.map((other) => other.close()));
+    }
+  });
+
   it('keep the sizes that an operator gave them', async () => {
     await ensureStreams(nc, { replicas: 1 });
     const manager = await nc.jetstreamManager();
