@@ -34,5 +34,6 @@ export const gatewayCommand: Command = {
   positionalsMax: 0,
   flags: printFlags,
   settings,
-  run: (invocation) => runServer(invocation, { sides: { sockets: true, data: false }, settings, example }),
+  run: (invocation) =>
+    runServer(invocation, { name: 'gateway', sides: { sockets: true, data: false }, settings, example }),
 };

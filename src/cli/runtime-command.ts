@@ -42,5 +42,6 @@ export const runtimeCommand: Command = {
   positionalsMax: 1,
   flags: printFlags,
   settings,
-  run: (invocation) => runServer(invocation, { sides: { sockets: false, data: true }, settings, example }),
+  run: (invocation) =>
+    runServer(invocation, { name: 'runtime', sides: { sockets: false, data: true }, settings, example }),
 };

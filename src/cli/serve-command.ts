@@ -22,5 +22,6 @@ export const serveCommand: Command = {
   positionalsMax: 1,
   flags: printFlags,
   settings: settingNames,
-  run: (invocation) => runServer(invocation, { sides: { sockets: true, data: true }, settings: settingNames, example }),
+  run: (invocation) =>
+    runServer(invocation, { name: 'serve', sides: { sockets: true, data: true }, settings: settingNames, example }),
 };

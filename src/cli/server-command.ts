@@ -21,17 +21,21 @@ export const printFlags: readonly Flag[] = [
 ];
 
 export interface ServerCommand {
+  readonly name: string;
   readonly sides: Sides;
   readonly settings: readonly SettingName[];
   /** What to say when the app is missing. */
   readonly example: string;
 }
 
-export async function runServer(invocation: Invocation, { sides, settings, example }: ServerCommand): Promise<number> {
+export async function runServer(
+  invocation: Invocation,
+  { name, sides, settings, example }: ServerCommand,
+): Promise<number> {
   const [app] = invocation.positionals;
   const printing = isOn(invocation, '--print-config');
   if (sides.data && app === undefined && !printing) {
-    throw new CommandError('the module that exports your app is missing', {
+    throw new CommandError(`${name} needs the module that exports your app`, {
       exitCode: exitCodes.usage,
       hint: `For example: ${example}`,
     });

@@ -125,7 +125,7 @@ export function rangesOf(numbers: readonly number[]): string {
     const first = numbers[at]!;
     const step = (numbers[at + 1] ?? first) - first;
     let end = at + 1;
-    while (end < numbers.length && numbers[end]! - numbers[end - 1]! === step) end += 1;
+    while (numbers[end] === numbers[end - 1]! + step) end += 1;
     const isRun = step === 1 || end - at >= stepsMin;
     if (!isRun) end = at + 1;
     const last = numbers[end - 1]!;

@@ -16,6 +16,7 @@ export interface FrameInHandParts {
   readonly message: CallsMessage;
   readonly delivery: Delivery;
   readonly doubtful: boolean;
+  readonly inherited: boolean;
   readonly bytes: number;
   readonly nowMs: () => number;
   readonly owner: FrameOwner;
@@ -25,6 +26,8 @@ export class FrameInHand implements SlotFrame {
   readonly kind = 'calls';
   readonly slot: number;
   readonly doubtful: boolean;
+  /** A former owner had it. */
+  readonly inherited: boolean;
   readonly bytes: number;
   readonly text: string;
   /** Of its last delivery. */
@@ -43,13 +46,14 @@ export class FrameInHand implements SlotFrame {
   #openings = '';
   #over = false;
 
-  constructor({ slot, message, delivery, doubtful, bytes, nowMs, owner }: FrameInHandParts) {
+  constructor({ slot, message, delivery, doubtful, inherited, bytes, nowMs, owner }: FrameInHandParts) {
     const { text, ...header } = message;
     this.slot = slot;
     this.text = text;
     this.#header = header;
     this.delivery = delivery;
     this.doubtful = doubtful;
+    this.inherited = inherited;
     this.bytes = bytes;
     this.#nowMs = nowMs;
     this.#owner = owner;
@@ -65,6 +69,10 @@ export class FrameInHand implements SlotFrame {
 
   get seq(): number {
     return this.#header.seq;
+  }
+
+  get resent(): boolean {
+    return this.#header.sends > 0;
   }
 
   get ageMs(): number {

@@ -6,13 +6,18 @@
  * Within a link frames are numbered without a gap. The first one that is seen sets the base; one below it comes late, because a
  * former owner may have run those between. One that is missing is waited for; does it not come, the link is broken: its
  * gateway hears of it, ends what waits as unknown and begins the next link, so that nothing waits for ever and nothing runs
- * out of order. A link counts once its gateway has presented itself with it; what comes of older ones is dropped.
+ * out of order. After a former owner, whose frames were done in any order, those are not waited for that it must have done. A
+ * link counts once its gateway has presented itself with it; what comes of older ones is dropped.
  */
 import { gapMs, unpresentedMs } from './nats-bounds.ts';
 
 export interface Numbered {
   readonly link: number;
   readonly seq: number;
+  /** A former owner had it. */
+  readonly inherited: boolean;
+  /** Published again: those before it may still come. */
+  readonly resent: boolean;
 }
 
 export interface OrderEvents<T> {
@@ -44,6 +49,10 @@ export class FrameOrder<T extends Numbered> {
   /** The first seq of the link that was seen; 0 before. */
   #base = 0;
   #next = 0;
+  /** Everything so far was a former owner's. */
+  #inheriting = false;
+  /** First and last of those that a former owner has done, by all appearances. */
+  readonly #skipped: (readonly [first: number, last: number])[] = [];
 
   constructor(events: OrderEvents<T>, monotonic: () => number) {
     this.#events = events;
@@ -94,6 +103,7 @@ export class FrameOrder<T extends Numbered> {
       this.#link = link;
       this.#base = 0;
       this.#next = 0;
+      this.#skipped.length = 0;
     }
     const waiting = [...this.#waiting.keys()].filter((frame) => frame.link <= link);
     for (const frame of waiting.toSorted((a, b) => a.link - b.link || a.seq - b.seq)) {
@@ -144,8 +154,10 @@ export class FrameOrder<T extends Numbered> {
     if (this.#base === 0) {
       this.#base = seq;
       this.#next = seq;
+      this.#inheriting = frame.inherited;
     }
-    if (seq < this.#base) {
+    this.#skip(frame);
+    if (seq < this.#base || this.#isSkipped(seq)) {
       this.#open.set(nameOf(frame), frame);
       this.#events.late(frame);
     } else if (seq < this.#next) {
@@ -156,6 +168,24 @@ export class FrameOrder<T extends Numbered> {
       this.#held.set(seq, frame);
       this.#handOn();
     }
+  }
+
+  /**
+   * What is published for the first time is stored after everything before it. So whatever is missing between frames of a former
+   * owner, and up to the first one that is not, was done and is gone; unless the stream had refused it alone, in which case it
+   * comes late.
+   */
+  #skip({ seq, inherited, resent }: T): void {
+    if (!this.#inheriting) return;
+    if (seq > this.#next && (inherited || !resent)) {
+      this.#skipped.push([this.#next, seq - 1]);
+      this.#next = seq;
+    }
+    this.#inheriting = inherited;
+  }
+
+  #isSkipped(seq: number): boolean {
+    return this.#skipped.some(([first, last]) => first <= seq && seq <= last);
   }
 
   #handOn(): void {

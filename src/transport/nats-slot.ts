@@ -107,12 +107,13 @@ export class NatsSlot {
     if (message === undefined) return this.#buryUnread(data, delivery);
     // Published more than once, and for the first time when somebody else served: that one may have run it.
     const resent = message.sends > 0 && message.epoch < this.epoch;
-    const doubtful = resent || delivery.streamSeq <= this.#consumer.doubtUpTo;
+    const inherited = delivery.streamSeq <= this.#consumer.doubtUpTo;
     const frame = new FrameInHand({
       slot,
       message,
       delivery,
-      doubtful,
+      doubtful: resent || inherited,
+      inherited,
       bytes: data.length,
       nowMs: clock.now,
       owner: { done: (of) => this.#done(of), bury: (of, reason) => this.#bury(of, reason) },

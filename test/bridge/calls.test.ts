@@ -20,6 +20,7 @@ import {
   slot,
   startBridge,
   subscribe,
+  tenant,
   until,
 } from './rig.ts';
 
@@ -150,6 +151,18 @@ describe('a call that may have been run before', () => {
     expect(frame.done).toBe(true);
     await quiet();
     expect(rig.shards.seen).toEqual([]);
+  });
+
+  it('says who made it when its order is lost, for those who may make it again', async () => {
+    const rig = await withSession();
+    const known = rig.nats.deliver(a, slot, [call(1, 1), call(1, 2)], { late: true });
+    expect(JSON.parse(`[${known.callers}]`)).toEqual([[inboundOp.open, 1, expect.objectContaining({ tenant })]]);
+    const opened = rig.nats.deliver(a, slot, [open(7, httpInfo('ben')), call(7, 3), read(1, 4)], { late: true });
+    expect(opened.callers).toBe('');
+    const unknown = rig.nats.deliver(a, slot, [call(9, 5)], { late: true });
+    expect(unknown.callers).toBe('');
+    const inTime = rig.nats.deliver(a, slot, [call(1, 6)]);
+    expect(inTime.callers).toBe('');
   });
 });
 

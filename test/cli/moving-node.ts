@@ -138,6 +138,8 @@ export async function openNode(server: NatsServer, id: string, dataDir = tempora
       },
     },
   });
+  // From here on it hears what others ask.
+  await nc.flush();
   onTestFinished(() => void core.close());
 
   const die = async (): Promise<void> => {

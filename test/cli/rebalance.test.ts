@@ -37,9 +37,8 @@ test('a plan is lines to copy, slots without data first, and names nobody who is
   ]);
 });
 
-test('without --dry-run it says how moves are made', async () => {
-  expect(await rebalance()).toMatchObject({
-    exitCode: 64,
-    err: expect.stringContaining('fermata move --slot') as string,
-  });
+test('moves stop at the first that fails, with what the owner says', async () => {
+  const ended = await rebalance();
+  expect(ended).toMatchObject({ exitCode: 1, err: expect.stringContaining(ann) as string });
+  expect(ended.out).toBe(`1 of 2: slot 3 to node ${ben}`);
 });

@@ -4,6 +4,7 @@
  */
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { askNode } from '../../src/cluster/control.ts';
 import { type MoveState, parseMoveState } from '../../src/cluster/move-questions.ts';
@@ -122,6 +123,27 @@ describe('a move', () => {
     expect(readdirSync(join(nodes.b.dataDir, 'incoming'))).toEqual([]);
     await servedBy(a, nodes.b);
   });
+
+  it.each(['giveAway', 'handOver'] as const)(
+    'while NATS is away at %s waits for it, and then it is clear whose the slot is',
+    async (act) => {
+      const { a, b } = await two();
+      let back: Promise<void> | undefined;
+      a.spoil(act, async (work) => {
+        // The connection is not known to be lost when the work begins.
+        const down = nats.down();
+        back = down.then(() => delay(1000)).then(() => nats.up());
+        return await work();
+      });
+      await begin(a, b);
+      await eventually('NATS is killed', () => back !== undefined, 20_000);
+      await back;
+      await eventually('the move has ended', () => a.moving === undefined, 60_000);
+      const owner = await eventually('somebody serves', () => [a, b].find((node) => node.serves(slot)), 30_000);
+      await servedBy(owner, owner === a ? b : a);
+    },
+    120_000,
+  );
 
   it('whose owner never comes back after everything was shipped can be ended by a person, with the data', async () => {
     const { a, b } = await two();

@@ -1,8 +1,10 @@
 /** `/metrics` of the shipped command: what an operator's scraper sees while clients do this and that. */
 import { expect, onTestFinished, test } from 'vitest';
 import { metricCatalog } from '../../src/host/metric-catalog.ts';
+import { Cluster } from '../support/cluster.ts';
 import { post, send } from '../support/http.ts';
 import { freePort, Stage } from '../support/stage.ts';
+import { mint } from '../support/token.ts';
 import { eventually } from '../support/wait.ts';
 
 type Series = ReadonlyMap<string, number>;
@@ -14,6 +16,10 @@ async function scrape(adminPort: string): Promise<Series> {
   return new Map(
     lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]),
   );
+}
+
+function ofSeveralMachines(name: string): boolean {
+  return /^fermata_(nats_|dead_letters|slots$|lease_held$)/.test(name);
 }
 
 function newStage(): Stage {
@@ -68,7 +74,7 @@ test('a scraper sees calls, turns, commits, refusals, sockets and storage, and n
   const noSchedule = ['fermata_backup_age_seconds', 'fermata_backup_overdue', 'fermata_backup_failing_tenants'];
   expect(own.toSorted()).toEqual(
     Object.keys(metricCatalog)
-      .filter((name) => !noSchedule.includes(name) && !name.startsWith('fermata_nats_'))
+      .filter((name) => !noSchedule.includes(name) && !ofSeveralMachines(name))
       .toSorted(),
   );
   expect(Array.from(after.keys()).join('\n')).not.toMatch(/secret-room|acme|tenant="|counter/);
@@ -79,6 +85,34 @@ test('a scraper sees calls, turns, commits, refusals, sockets and storage, and n
     async () => (await scrape(adminPort)).get('fermata_sockets') === 0 || undefined!,
   );
 });
+
+test('of several machines each tells its part, and together all there is', async () => {
+  const [gatewayPort, runtimePort] = [await freePort(), await freePort()];
+  const cluster = await Cluster.start({
+    app: 'ledger',
+    gateways: 1,
+    runtimes: 1,
+    gatewayArgs: ['--admin-port', gatewayPort],
+    runtimeArgs: ['--admin-port', runtimePort],
+  });
+  onTestFinished(() => cluster.end());
+  const token = await mint();
+  await post(cluster.gateways[0]!.address, ['counter', 'c', 'increment'], { token });
+  const [gateway, runtime] = [await scrape(gatewayPort), await scrape(runtimePort)];
+  expect(gateway.get('fermata_nats_up')).toBe(1);
+  expect(gateway.get('fermata_nats_unacked_frames')).toBe(0);
+  expect(gateway.has('fermata_slots')).toBe(false);
+  expect(runtime.get('fermata_nats_up')).toBe(1);
+  expect(runtime.get('fermata_slots')).toBe(64);
+  expect(runtime.get('fermata_lease_held')).toBe(1);
+  expect(runtime.get('fermata_dead_letters')).toBe(0);
+  const told = new Set([...gateway.keys(), ...runtime.keys()]);
+  expect(Object.keys(metricCatalog).filter((name) => ofSeveralMachines(name) && !told.has(name))).toEqual([]);
+
+  await cluster.nats.down();
+  await eventually('NATS is missed', async () => (await scrape(runtimePort)).get('fermata_nats_up') === 0, 15_000);
+  expect((await scrape(runtimePort)).has('fermata_nats_lag_frames')).toBe(false);
+}, 60_000);
 
 test('a shard that died is counted, and its counters stay', async () => {
   const stage = newStage();

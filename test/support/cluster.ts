@@ -29,6 +29,8 @@ export interface ClusterOptions {
   readonly runtimes?: number;
   readonly gatewayArgs?: readonly string[];
   readonly runtimeArgs?: readonly string[];
+  /** Gets the data directories, and keeps them; by default they are temporary. */
+  readonly dataDir?: string;
 }
 
 /** Tests call faster than people; everything else is as shipped. */
@@ -58,6 +60,7 @@ export class Cluster {
         ...Array.from({ length: runtimes }, () => cluster.runtime()),
         ...Array.from({ length: gateways }, () => cluster.gateway()),
       ]);
+      await cluster.#shareOut();
     } catch (error) {
       await cluster.end();
       throw error;
@@ -118,8 +121,9 @@ export class Cluster {
   }
 
   directory(): string {
-    const directory = mkdtempSync(join(tmpdir(), 'fermata-cluster-'));
-    this.#directories.push(directory);
+    const { dataDir } = this.#options;
+    const directory = mkdtempSync(join(dataDir ?? tmpdir(), 'fermata-cluster-'));
+    if (dataDir === undefined) this.#directories.push(directory);
     return directory;
   }
 
@@ -128,6 +132,22 @@ export class Cluster {
     await this.nc.close();
     await this.nats.close();
     for (const directory of this.#directories.splice(0)) rmSync(directory, { recursive: true, force: true });
+  }
+
+  /** Where one of them came up much earlier, it has taken all slots: then every other one is given away, as long as nothing is in it. */
+  async #shareOut(): Promise<void> {
+    const { runtimes } = this;
+    const records = await Promise.all(Array.from({ length: slots }, (_, slot) => this.slot(slot)));
+    const shares = runtimes.map(({ node }) => records.filter((record) => record?.owner === node).length);
+    if (Math.min(...shares) >= slots / runtimes.length / 2) return;
+    const kv = await this.nc.jetstream().views.kv(buckets.slots, { bindOnly: true });
+    await Promise.all(
+      records.map(async (record, slot) => {
+        const owner = runtimes[slot % runtimes.length]!.node;
+        if (record === undefined || record.owner === owner) return;
+        await kv.put(slotKey(slot), JSON.stringify({ ...record, owner, epoch: record.epoch + 1 }));
+      }),
+    );
   }
 
   #nextGateway(): Member {

@@ -10,6 +10,11 @@
  *   flips          a flipped bit or a cut in a file                400 rounds, half of them in journals
  *   backups        backups under load, restored and compared,
  *                  with kills, a full disk and restores between   100 rounds
+ *   rollout        processes of a cluster restarted in turn,
+ *                  under 200 clients                              10 rounds
+ *   node-kill      kill -9 of a cluster's processes under load    60 rounds
+ *   nats           NATS restarted, killed, away, frozen, cut off,
+ *                  its store lost                                 21 rounds
  *   plants         a planted bug for each of them, which it must find
  *
  * Prints every round, and a line for each torture at its end. Ends with 1 when anything was lost, doubled, changed or
@@ -27,7 +32,10 @@ import { runCrashPoints } from './crash-points.ts';
 import { type Fault, faults, runFaultRounds } from './fault-rounds.ts';
 import { runFlipRounds } from './flip-rounds.ts';
 import { runKillRounds } from './kill-rounds.ts';
+import { runNatsRounds } from './nats-rounds.ts';
+import { runNodeKillRounds } from './node-kill-rounds.ts';
 import { p95, type RoundOptions, type RoundReport } from './report.ts';
+import { runRolloutRounds } from './rollout-rounds.ts';
 import { runSigtermRounds } from './sigterm-rounds.ts';
 
 type Torture = (options: RoundOptions) => Promise<RoundReport>;
@@ -39,6 +47,9 @@ const tortures: Readonly<Record<string, { readonly run: Torture; readonly rounds
   chaos: { run: runChaosRounds, rounds: 2 },
   flips: { run: runFlipRounds, rounds: 400 },
   backups: { run: runBackupRounds, rounds: 100 },
+  rollout: { run: runRolloutRounds, rounds: 10 },
+  'node-kill': { run: runNodeKillRounds, rounds: 60 },
+  nats: { run: runNatsRounds, rounds: 21 },
 };
 const faultTimes = 40;
 /** Faults that are tried at the same time, each on a server of its own. */

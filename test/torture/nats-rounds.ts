@@ -57,17 +57,17 @@ const fullTimes: NatsTimes = { awayMs: 30_000, frozenMs: 8000, cutMs: 15_000 };
 const noticedMsMax = 15_000;
 
 export async function runNatsRounds(options: NatsRoundOptions): Promise<ClusterReport> {
-  const { seed, rounds, msMax = Number.POSITIVE_INFINITY, times = fullTimes } = options;
+  const { rounds, msMax = Number.POSITIVE_INFINITY, times = fullTimes } = options;
   const faults = options.faults ?? (Object.keys(natsFaults) as NatsFault[]);
   const endMs = performance.now() + msMax;
-  const run = await ClusterRun.start(seed);
+  const run = await ClusterRun.start(options);
   try {
     for (let round = 0; round < rounds && performance.now() < endMs; round += 1) {
       const fault = faults[round % faults.length]!;
       const facts = await run.round(() => natsFaults[fault](run, times));
       options.report?.(`round ${round + 1} ${fault}: ${facts}`);
     }
-    return run.report;
+    return await run.finish();
   } finally {
     await run.end();
   }

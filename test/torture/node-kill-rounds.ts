@@ -23,16 +23,16 @@ export interface NodeKillOptions extends ClusterRoundOptions {
 }
 
 export async function runNodeKillRounds(options: NodeKillOptions): Promise<ClusterReport> {
-  const { seed, rounds, msMax = Number.POSITIVE_INFINITY, kinds = deck } = options;
+  const { rounds, msMax = Number.POSITIVE_INFINITY, kinds = deck } = options;
   const endMs = performance.now() + msMax;
-  const run = await ClusterRun.start(seed);
+  const run = await ClusterRun.start(options);
   try {
     for (let round = 0; round < rounds && performance.now() < endMs; round += 1) {
       const kind = kinds[round % kinds.length]!;
       const facts = await run.round(() => strike(run, kind));
       options.report?.(`round ${round + 1} ${kind}: ${facts}`);
     }
-    return run.report;
+    return await run.finish();
   } finally {
     await run.end();
   }
@@ -52,7 +52,9 @@ async function strike({ cluster, random }: ClusterRun, kind: NodeKill): Promise<
   ]);
   await sleep(random.next() * awayMsMax);
   if (kind === 'with nats') await cluster.nats.up();
-  await Promise.all(victims.map((victim) => startAgain(victim, kind === 'again' ? random.next() * secondKillMsMax : 0)));
+  await Promise.all(
+    victims.map((victim) => startAgain(victim, kind === 'again' ? random.next() * secondKillMsMax : 0)),
+  );
 }
 
 /** Killed once more so long after it was launched, when that is not 0. */

@@ -9,10 +9,11 @@
 import { Cluster, type Member } from '../support/cluster.ts';
 import { KeyedLoad } from '../support/keyed-load.ts';
 import { eventually } from '../support/wait.ts';
+import type { ClusterRoundOptions } from './cluster-run.ts';
 import type { Violation } from './oracle.ts';
-import { addViolations, newReport, type RoundOptions, type RoundReport } from './report.ts';
+import { addViolations, newReport, type RoundReport } from './report.ts';
 
-export interface RolloutOptions extends Omit<RoundOptions, 'dataDir'> {
+export interface RolloutOptions extends ClusterRoundOptions {
   /** By default 200, and 20 over HTTP. */
   readonly clients?: number;
 }
@@ -22,6 +23,8 @@ export interface RolloutReport extends RoundReport {
   runtimeStallsMs: number[];
   /** The same for gateways. */
   gatewayStallsMs: number[];
+  /** The slowest call of them all. */
+  longestPauseMs: number;
   /** Connections that were lost, all of them to a gateway that stopped. */
   reconnects: number;
 }
@@ -29,7 +32,8 @@ export interface RolloutReport extends RoundReport {
 const comeBackMsMax = 30_000;
 
 export async function runRolloutRounds(options: RolloutOptions): Promise<RolloutReport> {
-  const cluster = await Cluster.start({ app: 'ledger' });
+  const { dataDir } = options;
+  const cluster = await Cluster.start({ app: 'ledger', ...(dataDir === undefined ? {} : { dataDir }) });
   try {
     return await new Rollout(options, cluster).run();
   } finally {
@@ -41,7 +45,13 @@ class Rollout {
   readonly #options: RolloutOptions;
   readonly #cluster: Cluster;
   readonly #violations: Violation[] = [];
-  readonly #report: RolloutReport = { ...newReport(), runtimeStallsMs: [], gatewayStallsMs: [], reconnects: 0 };
+  readonly #report: RolloutReport = {
+    ...newReport(),
+    runtimeStallsMs: [],
+    gatewayStallsMs: [],
+    longestPauseMs: 0,
+    reconnects: 0,
+  };
 
   constructor(options: RolloutOptions, cluster: Cluster) {
     this.#options = options;
@@ -67,6 +77,9 @@ class Rollout {
     }
     for (const text of load.faults) this.#violations.push({ kind: 'lost', text });
     addViolations(this.#report, this.#violations);
+    this.#report.longestPauseMs = Math.round(
+      Math.max(...this.#report.runtimeStallsMs, ...this.#report.gatewayStallsMs),
+    );
     this.#report.acknowledged = load.acked;
     return this.#report;
   }

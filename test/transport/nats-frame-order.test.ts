@@ -6,7 +6,11 @@ import { FrameOrder } from '../../src/transport/nats-frame-order.ts';
 interface Frame {
   readonly link: number;
   readonly seq: number;
+  readonly inherited: boolean;
+  readonly resent: boolean;
 }
+
+const fresh = { inherited: false, resent: false };
 
 function ordered() {
   const heard: string[] = [];
@@ -23,7 +27,7 @@ function ordered() {
     () => clock.ms,
   );
   const arrive = (...seqs: number[]): void => {
-    for (const seq of seqs) order.arrive({ link: 1, seq });
+    for (const seq of seqs) order.arrive({ link: 1, seq, ...fresh });
   };
   const take = (): string[] => heard.splice(0);
   return { order, clock, arrive, take };
@@ -75,7 +79,7 @@ describe('the order of frames', () => {
 
   it('tells copies of what is in hand from copies of what is done', () => {
     const { order, arrive, take } = ordered();
-    const first = { link: 1, seq: 1 };
+    const first = { link: 1, seq: 1, ...fresh };
     order.present(1);
     order.arrive(first);
     arrive(3, 1, 3);
@@ -83,6 +87,34 @@ describe('the order of frames', () => {
     order.finished(first);
     arrive(1);
     expect(take()).toEqual(['dropped 1']);
+  });
+
+  it('does not wait for what a former owner has done, up to the first one that it never had', () => {
+    const { order, clock, take } = ordered();
+    order.present(1);
+    const former = { inherited: true, resent: false };
+    for (const seq of [3, 5, 6]) order.arrive({ link: 1, seq, ...former });
+    for (const seq of [9, 10, 12]) order.arrive({ link: 1, seq, ...fresh });
+    // 4, 7 and 8 were done; 11 is missing.
+    expect(take()).toEqual(['3', '5', '6', '9', '10']);
+    expect(order.held).toBe(1);
+    // It had been refused by the stream, alone: nobody has run it, and its turn is over.
+    order.arrive({ link: 1, seq: 4, inherited: false, resent: true });
+    expect(take()).toEqual(['late 4']);
+    order.arrive({ link: 1, seq: 3, ...fresh });
+    clock.ms += gapMs;
+    order.tick();
+    expect(take()).toEqual(['again 3', 'dropped 12', 'broken 1']);
+  });
+
+  it('waits after a former owner, too, when those before it were published again', () => {
+    const { order, take } = ordered();
+    order.present(1);
+    order.arrive({ link: 1, seq: 3, inherited: true, resent: false });
+    order.arrive({ link: 1, seq: 5, inherited: false, resent: true });
+    expect(take()).toEqual(['3']);
+    order.arrive({ link: 1, seq: 4, inherited: false, resent: true });
+    expect(take()).toEqual(['4', '5']);
   });
 
   it('takes what comes below the first one as late', () => {
@@ -106,7 +138,7 @@ describe('the order of frames', () => {
     order.tick();
     expect(take()).toEqual(['dropped 2', 'dropped 5', 'broken 1']);
     expect(order.awaitsPresence).toBe(false);
-    order.arrive({ link: 2, seq: 1 });
+    order.arrive({ link: 2, seq: 1, ...fresh });
     expect(take()).toEqual([]);
     expect(order.awaitsPresence).toBe(true);
     order.present(2);
@@ -135,14 +167,14 @@ describe('the order of frames', () => {
     order.present(2);
     expect(take()).toEqual(['1', 'dropped 3']);
     arrive(2);
-    order.arrive({ link: 2, seq: 7 });
+    order.arrive({ link: 2, seq: 7, ...fresh });
     expect(take()).toEqual(['dropped 2', '2.7']);
   });
 
   it('lets nothing run twice when a gateway goes and comes back', () => {
     const { order, arrive, take } = ordered();
     order.present(1);
-    const first = { link: 1, seq: 1 };
+    const first = { link: 1, seq: 1, ...fresh };
     order.arrive(first);
     order.finished(first);
     order.leave();
@@ -156,12 +188,12 @@ describe('the order of frames', () => {
     const { order, arrive, take } = ordered();
     order.present(1);
     arrive(1, 3);
-    order.arrive({ link: 2, seq: 1 });
+    order.arrive({ link: 2, seq: 1, ...fresh });
     expect(order.forgetHeld()).toEqual([
-      { link: 1, seq: 3 },
-      { link: 2, seq: 1 },
+      { link: 1, seq: 3, ...fresh },
+      { link: 2, seq: 1, ...fresh },
     ]);
-    expect([...order.open]).toEqual([{ link: 1, seq: 1 }]);
+    expect([...order.open]).toEqual([{ link: 1, seq: 1, ...fresh }]);
     expect(take()).toEqual(['1']);
   });
 });

@@ -162,9 +162,12 @@ describe('owners of a slot over NATS', () => {
     await runtime.link.take(slot, 6);
     await until(() => gateway.answers.length === 2);
     expect(runtime.words).toEqual(['deadly late', 'next']);
+    // Acknowledged only when its letter is stored.
+    await until(() => runtime.link.numbers().bytesInHand === 0);
     const manager = await (await rig.connection()).jetstreamManager();
     const letter = await manager.streams.getMessage(streams.dead, { last_by_subj: subjects.dead(slot) });
     expect(letter.header.get('Fermata-Reason')).toBe('5 owners of the slot died with it');
+    expect(letter.header.get('Fermata-Kind')).toBe('undone');
     expect(letter.header.get('Fermata-Gateway')).toBe(gateway.key);
     expect(runtime.link.numbers().deadLetters).toBe(1);
   });
@@ -183,6 +186,7 @@ describe('owners of a slot over NATS', () => {
     const manager = await gateway.nc.jetstreamManager();
     const letter = await manager.streams.getMessage(streams.dead, { last_by_subj: subjects.dead(slot) });
     expect(letter.header.get('Fermata-Reason')).toBe('no such thing');
+    expect(letter.header.get('Fermata-Kind')).toBe('illegal');
     await until(() => runtime.link.numbers().malformed === 1);
     await runtime.link.release(slot);
     expect(await consumers()).not.toContain(consumerName(slot, 1));
