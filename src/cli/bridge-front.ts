@@ -36,7 +36,12 @@ export class BridgeFront implements Fronts {
   }
 
   async ask<T = void>(question: string, argument?: unknown): Promise<(T | undefined)[]> {
-    return [await this.#thread.ask<T>(question, argument)];
+    try {
+      return [await this.#thread.ask<T>(question, argument)];
+    } catch (error) {
+      if (this.#thread.isAlive) throw error;
+      return [undefined];
+    }
   }
 
   /** @throws Error when NATS cannot be reached */
@@ -61,12 +66,12 @@ export class BridgeFront implements Fronts {
 
   /** Slots are kept, but no more of their calls are taken. Settles when what was begun is answered. */
   async stopTaking(): Promise<void> {
-    await this.#thread.ask('stopTaking');
-    await this.#thread.ask('settled');
+    await this.ask('stopTaking');
+    await this.ask('settled');
   }
 
   async close(): Promise<void> {
-    await this.#thread.ask('close');
+    await this.ask('close');
   }
 
   async terminate(): Promise<void> {
@@ -93,7 +98,7 @@ export class BridgeFront implements Fronts {
     } catch (error) {
       this.#parts.log.warn({ slot, err: error }, 'a slot could not be marked as holding data; its calls wait');
       await sleep(markAgainMs, undefined, { ref: false });
-      if (this.#thread.isAlive && !this.#parts.stopping()) await this.#thread.ask('markAgain', slot);
+      await this.ask('markAgain', slot).catch(() => undefined);
     }
   }
 }

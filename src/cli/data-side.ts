@@ -45,7 +45,11 @@ export class DataSide {
     const { config, log, phase, fronts, giveUp } = parts;
     this.#parts = parts;
     this.#impairment = new Impairment(phase);
-    this.crashes = new CrashCount(config.dataDir, log, (calls) => void fronts().ask('setPoison', calls));
+    this.crashes = new CrashCount(config.dataDir, log, (calls) => {
+      fronts()
+        .ask('setPoison', calls)
+        .catch((error: unknown) => log.error({ err: error }, 'calls could not be quarantined'));
+    });
     this.#watchdog = new Watchdog(log, giveUp);
   }
 
@@ -133,11 +137,14 @@ export class DataSide {
     }
   }
 
-  /** Who was connected when a former process ended is told goodbye in the background. */
-  async startSessions(): Promise<void> {
+  /**
+   * Who was connected when a former process ended is told goodbye in the background. Not where sessions are other processes'
+   * and may live: then each slot sees to it when it is served (`SlotMoves`).
+   */
+  async startSessions(closesStale: boolean): Promise<void> {
     this.#sessions = new SessionRecords(this.#parts.fronts(), this.#keeper!, this.#parts.log);
     this.#sessions.start();
-    await this.#keeper!.ask('closeStale', { shards: this.#parts.config.shards });
+    if (closesStale) await this.#keeper!.ask('closeStale', { shards: this.#parts.config.shards });
   }
 
   async startBackups(): Promise<void> {

@@ -17,7 +17,7 @@ import type { NatsConfig } from '../host/config.ts';
 import { Lease } from '../host/lease.ts';
 import { type Sample, sample } from '../host/meters.ts';
 import type { Thread } from '../host/thread.ts';
-import { listTenants } from '../storage/inspect.ts';
+import { tenantsBelow } from '../storage/shipments.ts';
 import { connectNats } from '../transport/nats-connection.ts';
 import { natsHealth } from '../transport/nats-health.ts';
 import { ensureStreams } from '../transport/nats-streams.ts';
@@ -142,8 +142,8 @@ export class NatsSide {
         onDeposed: (why) => this.#deposed(why),
       });
       this.bridge.markBy((slot) => this.#ownership!.markData(slot));
-      const tenantsOnDisk = listTenants(config.dataDir).map(({ tenant }) => tenant);
-      await this.#ownership.start({ tenantsOnDisk: [...tenantsOnDisk, ...(await moves.settle())] });
+      const tenantsOnDisk = [...tenantsBelow(config.dataDir), ...(await moves.settle())];
+      await this.#ownership.start({ tenantsOnDisk });
     } catch (error) {
       throw startError(error, exitCodes.natsUnavailable);
     }
@@ -201,9 +201,12 @@ export class NatsSide {
     await this.#bridge?.stopTaking();
   }
 
-  /** The node keeps its slots; others see that it stopped on purpose. */
-  async releaseSlots(): Promise<void> {
+  async closeBridge(): Promise<void> {
     await this.#bridge?.close();
+  }
+
+  /** The node keeps its slots; others see that it stopped on purpose. Nothing can be committed any more. */
+  async releaseLease(): Promise<void> {
     await this.#ownership?.release();
   }
 

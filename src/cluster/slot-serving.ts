@@ -63,8 +63,8 @@ export class SlotServing {
       if (this.#stopped || epoch === served) return;
       try {
         if (served !== undefined) {
-          this.#served.delete(slot);
           await onLost(slot);
+          this.#served.delete(slot);
         } else if (epoch === failedEpoch) {
           await renumber(slot);
         } else if (epoch !== undefined) {

@@ -48,7 +48,12 @@ export class SlotStore {
     // Without direct reads: a follower that lags would show a record that was replaced.
     const kv = await js.views.kv(buckets.slots, { bindOnly: true, allow_direct: false });
     const store = new SlotStore(options, kv);
-    await store.#watch.start();
+    try {
+      await store.#watch.start();
+    } catch (error) {
+      store.#connection.stop();
+      throw error;
+    }
     return store;
   }
 

@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { KV, KvEntry, QueuedIterator } from 'nats';
 import type { Logger } from '../host/log.ts';
 import { LogGate } from '../host/log-gate.ts';
+import { buckets } from '../transport/nats-names.ts';
 import { nodeKey } from './slot-records.ts';
 import type { Entry, SlotView } from './slot-view.ts';
 
@@ -28,6 +29,7 @@ export interface SlotWatchParts {
 }
 
 const pauseMs = 200;
+const startMsMax = 10_000;
 
 export class SlotWatch {
   readonly #parts: SlotWatchParts;
@@ -40,6 +42,8 @@ export class SlotWatch {
   #eventMs: number;
   #began: () => void = () => undefined;
   #ended: Promise<void> = Promise.resolve();
+  /** Why it could not be watched the last time. */
+  #failure: string | undefined;
 
   constructor(parts: SlotWatchParts) {
     this.#parts = parts;
@@ -53,13 +57,17 @@ export class SlotWatch {
     return this.#eventMs;
   }
 
-  /** Settles when the view is whole for the first time. */
+  /** Settles when the view is whole for the first time. @throws Error when that takes too long */
   async start(): Promise<void> {
-    const whole = new Promise<void>((resolve) => {
-      this.#began = resolve;
+    const whole = new Promise<true>((resolve) => {
+      this.#began = () => resolve(true);
     });
     this.#ended = this.#run();
-    await whole;
+    if (await Promise.race([whole, delay(startMsMax, false, { ref: false })])) return;
+    await this.stop();
+    throw new Error(
+      `the bucket ${buckets.slots} in NATS cannot be watched: ${this.#failure ?? `no answer in ${startMsMax} ms`}; its user needs the right to use JetStream consumers`,
+    );
   }
 
   /** Begins anew, with all records. */
@@ -88,6 +96,7 @@ export class SlotWatch {
       try {
         await this.#follow();
       } catch (error) {
+        this.#failure = error instanceof Error ? error.message : String(error);
         if (this.#wanted)
           this.#lines.write('watch', 'warn', { err: error }, 'the records of slots cannot be watched; trying again');
       }

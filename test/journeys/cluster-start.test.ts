@@ -68,6 +68,18 @@ test('a stop does not wait for a NATS that is away', { timeout: 60_000 }, async 
   expect(await increment()).toEqual({ result: 2 });
 });
 
+test('what actors write as they leave memory is kept when their runtime stops', { timeout: 60_000 }, async () => {
+  const cluster = await Cluster.start({ app: 'leaving', gateways: 1, runtimes: 1 });
+  onTestFinished(() => cluster.end());
+  const [gateway, runtime] = [cluster.gateways[0]!, cluster.runtimes[0]!];
+  const token = await mint();
+  const left = async () => (await post(gateway.address, ['note', 'n', 'left'], { token })).json();
+  expect(await left()).toEqual({ result: 0 });
+  expect(await runtime.term()).toEqual({ code: 0, signal: null });
+  await runtime.start();
+  expect(await left()).toEqual({ result: 1 });
+});
+
 test('a server with a nats-server of its own: it serves, bears the death of it, and takes it along when it stops', {
   timeout: 60_000,
 }, async () => {
