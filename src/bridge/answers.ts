@@ -6,6 +6,7 @@
  * Invariants: what one frame of a shard says to one gateway about one slot leaves in one piece, in the shard's order · the
  * frames whose last answer was in it are done after that.
  */
+import { CallEnds } from '../gateway/call-ends.ts';
 import type { Intake } from '../gateway/intake.ts';
 import type { GatewayMeters } from '../gateway/meters.ts';
 import type { Pending } from '../gateway/pending.ts';
@@ -27,9 +28,11 @@ export interface AnswersParts {
 
 export class Answers {
   readonly #parts: AnswersParts;
+  readonly #ends: CallEnds;
 
   constructor(parts: AnswersParts) {
     this.#parts = parts;
+    this.#ends = new CallEnds(parts);
   }
 
   receive(frame: string, shard: number): void {
@@ -41,7 +44,7 @@ export class Answers {
   /** Ends calls whose shard will not answer. */
   failAll(calls: Iterable<number>, error: ErrorBody): void {
     this.#parts.meters.beginAnswers();
-    for (const call of calls) this.#fail(call, error);
+    for (const call of calls) this.#ends.fail(call, error);
     this.flush();
   }
 
@@ -68,9 +71,9 @@ export class Answers {
   #handle(shard: number, op: OutboundOp, a: number, b: number, c: number, body: string): void {
     switch (op) {
       case 'K':
-        return this.#succeed(a, body, b === 1, c);
+        return this.#ends.succeed(a, body, b === 1, c);
       case 'E':
-        return this.#fail(a, JSON.parse(body) as ErrorBody);
+        return this.#ends.fail(a, JSON.parse(body) as ErrorBody);
       case 'M':
         return this.#message(a, body);
       case 'T':
@@ -82,24 +85,6 @@ export class Answers {
       case 'P':
         return this.#publish(shard, a, body);
     }
-  }
-
-  #succeed(call: number, result: string, durable: boolean, seq: number): void {
-    const { pending, meters, intake } = this.#parts;
-    const entry = pending.take(call);
-    if (entry === undefined) return;
-    if (entry.facts !== undefined) meters.answered('ok', entry.arrivedMs);
-    entry.waiter.ok(result, durable, seq);
-    intake.answered(entry.session);
-  }
-
-  #fail(call: number, error: ErrorBody): void {
-    const { pending, meters, intake } = this.#parts;
-    const entry = pending.take(call);
-    if (entry === undefined) return;
-    if (entry.facts !== undefined) meters.answered(error.outcome, entry.arrivedMs);
-    entry.waiter.failed(error);
-    intake.answered(entry.session);
   }
 
   #message(session: number, text: string): void {

@@ -1,14 +1,14 @@
 /**
  * The life of a bridge thread, as main asks for it: start, then take and release (and forget) of slots as the node gets and
- * gives them; nextUnmarked, answered when there is a slot to mark as holding data, then marked or markAgain; present when the
- * first slots are taken by a bridge that follows a dead one; shardLost and shardBack as shards die and return, setPoison when
- * a call is quarantined, takeSessionRecords about once per second, metrics for each scrape, load for the directory; on the way down stopTaking,
- * settled, close.
+ * gives them; nextUnmarked, answered when there is a slot to mark as holding data, then marked or markAgain; shardLost and
+ * shardBack as shards die and return, setPoison when a call is quarantined, takeSessionRecords about once per second, metrics
+ * for each scrape, load for the directory; on the way down stopTaking, settled, close.
  *
  * Questions about slots and shards before `start` are an error of main's, so that none is lost in silence.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { type Clock, systemClock } from '../host/clock.ts';
+import { Lease } from '../host/lease.ts';
 import { createLog, type Logger, type LogOptions } from '../host/log.ts';
 import { LoopDelay } from '../host/loop-delay.ts';
 import type { Sample } from '../host/meters.ts';
@@ -19,10 +19,10 @@ import { type Bridge, openBridge } from './bridge.ts';
 export interface BridgeThreadData {
   /** The run of the process. */
   readonly boot: string;
-  /** How many bridges the process has had before this one. */
-  readonly life?: number;
   /** False where gateways of the same process count the same calls; true by default. */
   readonly countsCalls?: boolean;
+  /** Memory of `Lease`. */
+  readonly lease?: SharedArrayBuffer;
   readonly limits: Limits;
   /** One per shard. */
   readonly ports: readonly MessagePort[];
@@ -45,7 +45,7 @@ export interface OpenedSlotLink {
 export type OpenSlotLink = (parts: { readonly log: Logger; readonly clock: Clock }) => Promise<OpenedSlotLink>;
 
 export function bridgeThread(
-  { boot, life = 0, countsCalls = true, limits, log }: BridgeThreadData,
+  { boot, countsCalls = true, lease, limits, log }: BridgeThreadData,
   link: Link,
   openSlotLink: OpenSlotLink,
 ): Record<string, (argument: unknown) => unknown> {
@@ -62,7 +62,8 @@ export function bridgeThread(
     async start() {
       opened = await openSlotLink({ log: threadLog, clock: systemClock });
       const { slotLink } = opened;
-      bridge = openBridge({ slotLink, link, boot, life, holds: true, limits, log: threadLog, clock: systemClock });
+      const common = { boot, limits, log: threadLog, clock: systemClock };
+      bridge = openBridge({ ...common, slotLink, link, holds: true, lease: lease && new Lease(lease) });
     },
     take(taken) {
       const { slot, epoch } = taken as { slot: number; epoch: number };
@@ -73,7 +74,6 @@ export function bridgeThread(
     nextUnmarked: () => started().gate.next(),
     marked: (slot) => started().gate.open(slot as number),
     markAgain: (slot) => started().gate.again(slot as number),
-    present: () => started().present(),
     setPoison: (fingerprints) => started().setPoison(fingerprints as string[]),
     shardLost(lost) {
       const { shard, call } = lost as { shard: number; call: number };

@@ -8,13 +8,14 @@
  * Invariants: a frame is forgotten by NATS only after its calls were answered and the answers sent · what a slot's gateways are
  * told is in the order in which the shards said it · with no sessions and no calls nothing is remembered of any gateway.
  */
-import type { RunningCall } from '../gateway/lost-calls.ts';
 import { Intake } from '../gateway/intake.ts';
+import { endLostCalls, type RunningCall } from '../gateway/lost-calls.ts';
 import { GatewayMeters } from '../gateway/meters.ts';
 import { Pending } from '../gateway/pending.ts';
 import { PoisonCalls } from '../gateway/poison.ts';
 import { type SessionRecord, SessionRecords } from '../gateway/session-records.ts';
 import type { Clock } from '../host/clock.ts';
+import type { Lease } from '../host/lease.ts';
 import type { Logger } from '../host/log.ts';
 import { LogGate } from '../host/log-gate.ts';
 import type { Sample } from '../host/meters.ts';
@@ -22,7 +23,7 @@ import type { Limits } from '../protocol/limits.ts';
 import type { GatewayLink, SlotLink } from '../transport/contract.ts';
 import { Answers } from './answers.ts';
 import { FrameReader } from './frame-reader.ts';
-import { endLostCalls } from './lost-calls.ts';
+import { LeaseWait } from './lease-wait.ts';
 import { Outgoing } from './outgoing.ts';
 import { Peers } from './peer.ts';
 import { RemoteSessions } from './remote-sessions.ts';
@@ -35,10 +36,10 @@ export interface BridgeOptions {
   readonly link: GatewayLink;
   /** The run of the process. */
   readonly boot: string;
-  /** How many bridges the process has had before this one; 0 by default. */
-  readonly life?: number;
   /** What opens a slot's first session waits until somebody says `gate.open`; false by default. */
   readonly holds?: boolean;
+  /** The node's right to commit: without it frames wait. Absent: nobody gives leases. */
+  readonly lease?: Pick<Lease, 'held'> | undefined;
   readonly limits: Limits;
   readonly log: Logger;
   readonly clock: Clock;
@@ -65,11 +66,6 @@ export interface Bridge {
   forgetSlot(slot: number): void;
   /** Holds a slot's calls until it is marked as holding data. */
   readonly gate: Pick<SlotGate, 'next' | 'open' | 'again'>;
-  /**
-   * To every shard: the sessions that are known now are all. For a bridge that takes a dead one's place, after the slots were
-   * taken: those that nobody presented have ended.
-   */
-  present(): void;
   /** A shard's thread died: its calls end `unknown`. Returns what the call with this number asked for, if it was in flight. */
   shardLost(shard: number, runningCall: number): RunningCall | undefined;
   /** Its successor takes calls: it is told of the sessions and their subscriptions. */
@@ -87,23 +83,12 @@ export interface Bridge {
   counts(): BridgeCounts;
 }
 
-export function openBridge({
-  slotLink,
-  link,
-  boot,
-  life = 0,
-  holds = false,
-  limits,
-  log,
-  clock,
-}: BridgeOptions): Bridge {
-  // A shard may still answer what a predecessor asked: no number is used by two.
-  const first = life * numbersPerLife + 1;
+export function openBridge({ slotLink, link, boot, holds = false, lease, limits, log, clock }: BridgeOptions): Bridge {
   const lines = new LogGate(log, clock.monotonic);
-  const pending = new Pending(link.shards, first);
+  const pending = new Pending(link.shards);
   const poison = new PoisonCalls(lines);
   const meters = new GatewayMeters(clock);
-  const intake = new Intake({ link, pending, poison, meters, limits, clock, first });
+  const intake = new Intake({ link, pending, poison, meters, limits, clock });
   const peers = new Peers();
   const topics = new Topics(link.shards);
   const records = new SessionRecords(boot, limits.socketsMax + limits.detachedSessionsMax);
@@ -113,7 +98,8 @@ export function openBridge({
   const open = { frames: 0 };
   const reader = new FrameReader({ intake, answers, outgoing, peers, sessions, open, limits, lines });
   const slots = new Set<number>();
-  const gate = new SlotGate((frame) => reader.read(frame), holds);
+  const leaseWait = new LeaseWait((frame) => reader.read(frame), lease);
+  const gate = new SlotGate((frame) => leaseWait.pass(frame), holds);
   let closing: Promise<void> | undefined;
 
   link.onFrame((frame, shard) => answers.receive(frame, shard));
@@ -133,21 +119,18 @@ export function openBridge({
         await gate.settled(slot, markMsMax);
       } catch (error) {
         slots.delete(slot);
-        for (const frame of gate.forget(slot)) reader.refuse(frame);
+        refuseHeld(slot);
         throw error;
       }
     },
     releaseSlot,
     forgetSlot: (slot) => sessions.forgetSlot(slot),
     gate,
-    present() {
-      const numbers = Array.from(sessions.all(), ({ number }) => number);
-      for (let shard = 0; shard < link.shards; shard += 1) intake.present(shard, numbers);
-    },
     shardLost(shard, runningCall) {
       intake.shardLost(shard);
       answers.forgetShard(shard);
-      return endLostCalls({ pending, answers, log }, shard, runningCall);
+      const failAll = answers.failAll.bind(answers);
+      return endLostCalls({ pending, failAll, log }, shard, runningCall);
     },
     shardBack: (shard) => intake.shardBack(shard, sessions.all()),
     setPoison: (fingerprints) => poison.set(fingerprints),
@@ -172,24 +155,26 @@ export function openBridge({
 
   async function releaseSlot(slot: number): Promise<void> {
     const released = slotLink.release(slot);
-    for (const frame of gate.forget(slot)) reader.refuse(frame);
+    refuseHeld(slot);
     await released;
     slots.delete(slot);
     // Something may have come while it waited.
-    for (const frame of gate.forget(slot)) reader.refuse(frame);
+    refuseHeld(slot);
+  }
+
+  function refuseHeld(slot: number): void {
+    for (const frame of [...leaseWait.forget(slot), ...gate.forget(slot)]) reader.refuse(frame);
   }
 
   async function close(): Promise<void> {
     // Shards hear what was gathered for them before anybody hears of this end.
     intake.flush();
     gate.close();
+    leaseWait.close();
     lines.close();
     await slotLink.close();
   }
 }
-
-/** More than a bridge can use, and few enough that thousands of lives stay exact. */
-const numbersPerLife = 2 ** 40;
 
 /** For which a taking waits until its slot is marked. */
 const markMsMax = 2000;

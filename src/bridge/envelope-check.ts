@@ -2,48 +2,77 @@
  * Makes envelopes of a peer's text, or says what is wrong with it. What a gateway has checked is checked again: the text comes
  * from another process, perhaps of another version, and what it names becomes keys, file names and code's input.
  *
- * Invariants: never throws · all of a frame is legal or none of it is taken · what is returned holds nothing that is not named
- * here, and no own `__proto__` key · the tenant of every session lies in the frame's slot.
+ * Invariants: never throws · what is wrong with one envelope says nothing of the others: they may be other clients' · what is
+ * returned as legal holds nothing that is not named here, and no own `__proto__` key · the tenant of every session lies in the
+ * frame's slot.
  */
 import { actorIdProblem, isName, isTenant, keyProblem, parseNumberedKey } from '../protocol/address.ts';
 import { type Inbound, inboundOp, type SessionInfo } from '../protocol/envelope.ts';
 import { epochCharsMax } from '../protocol/limits.ts';
 import { slotOf } from '../protocol/placement.ts';
 import { parseJson } from '../protocol/safe-json.ts';
+import { isTrace } from '../protocol/trace.ts';
 import type { SlotFrame } from '../transport/contract.ts';
 import { slots } from '../transport/nats-names.ts';
 
+/** An envelope that is not handled. */
+export interface IllegalEnvelope {
+  readonly reason: string;
+  /** Its number, when it is a call or a read: whoever waits for that can be told. */
+  readonly call: number | undefined;
+}
+
 export type CheckedFrame =
-  | { readonly kind: 'legal'; readonly envelopes: readonly Inbound[] }
-  /** `calls`: numbers of calls and reads that can be made out in it. */
-  | { readonly kind: 'illegal'; readonly reason: string; readonly calls: readonly number[] };
+  /** In the order of the frame, each legal or not. */
+  | { readonly kind: 'envelopes'; readonly envelopes: readonly (Inbound | IllegalEnvelope)[] }
+  /** No list of anything. */
+  | { readonly kind: 'illegal'; readonly reason: string };
 
 /** `depthMax`: levels that a client's input may nest. */
 export function checkFrame(frame: Pick<SlotFrame, 'text' | 'slot' | 'kind'>, depthMax: number): CheckedFrame {
-  const parsed = parseJson(frame.text, depthMax + envelopeLevels);
-  if (parsed.kind === 'syntax') return { kind: 'illegal', reason: 'the frame is no JSON', calls: [] };
-  if (parsed.kind === 'refused') return { kind: 'illegal', reason: parsed.message, calls: callsIn(frame.text) };
-  const envelopes = parsed.value;
-  const reason = frameProblem(envelopes, frame);
-  if (reason !== undefined) return { kind: 'illegal', reason, calls: callsOf(envelopes) };
-  return { kind: 'legal', envelopes: (envelopes as Inbound[]).map(plain) };
+  const parsed = parseJson(frame.text, depthMax + infoLevels + 1);
+  if (parsed.kind === 'syntax') return { kind: 'illegal', reason: 'the frame is no JSON' };
+  const isRefused = parsed.kind === 'refused';
+  const list = isRefused ? unboundedly(frame.text) : parsed.value;
+  if (!Array.isArray(list)) return { kind: 'illegal', reason: 'the frame is no list of envelopes' };
+  const envelopes = (list as unknown[]).map((envelope, at): Inbound | IllegalEnvelope => {
+    const problem = (isRefused ? valueProblem(envelope, depthMax) : undefined) ?? envelopeProblem(envelope, frame);
+    if (problem === undefined) return plain(envelope as Inbound);
+    return { reason: `envelope ${at + 1} of ${list.length}: ${problem}`, call: callOf(envelope) };
+  });
+  return { kind: 'envelopes', envelopes };
 }
 
-/** The frame, the envelope, the session's info: what stands around input and claims. */
-const envelopeLevels = 3;
+export function isLegal(envelope: Inbound | IllegalEnvelope): envelope is Inbound {
+  return Array.isArray(envelope);
+}
+
+/** The envelope and the session's info: what stands around claims. Around an input there is less. */
+const infoLevels = 2;
+
+/** Text that was refused for something in it, which is then looked for in each envelope. */
+function unboundedly(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What keeps a value that was parsed without bounds from going any further. */
+function valueProblem(value: unknown, depthMax: number): string | undefined {
+  try {
+    const parsed = parseJson(JSON.stringify(value), depthMax + infoLevels);
+    return parsed.kind === 'refused' ? parsed.message : undefined;
+  } catch {
+    return 'it nests too deep to be written';
+  }
+}
 
 type Place = Pick<SlotFrame, 'slot' | 'kind'>;
 
-function frameProblem(envelopes: unknown, place: Place): string | undefined {
-  if (!Array.isArray(envelopes)) return 'the frame is no list of envelopes';
-  for (const [at, envelope] of (envelopes as unknown[]).entries()) {
-    const problem = Array.isArray(envelope) ? envelopeProblem(envelope, place) : 'it is no list';
-    if (problem !== undefined) return `envelope ${at + 1} of ${envelopes.length}: ${problem}`;
-  }
-  return undefined;
-}
-
-function envelopeProblem(envelope: readonly unknown[], { slot, kind }: Place): string | undefined {
+function envelopeProblem(envelope: unknown, { slot, kind }: Place): string | undefined {
+  if (!isList(envelope)) return 'it is no list';
   const [op, number] = envelope;
   const shape = typeof op === 'number' ? shapes.get(op) : undefined;
   if (shape === undefined) return 'its operation is unknown';
@@ -106,7 +135,7 @@ function callProblem(envelope: readonly unknown[]): string | undefined {
   if (!isCountFrom(ack, -1)) return 'ack is malformed';
   if (ack >= 0 && parseNumberedKey(key) === undefined) return 'with ack, key must be "<client>:<n>"';
   if (!isCountFrom(deadlineMs, 0)) return 'deadlineMs is malformed';
-  if (envelope.length > 10 && !isTrace(trace)) return 'the trace is malformed';
+  if (envelope.length > 10 && !(typeof trace === 'string' && isTrace(trace))) return 'the trace is malformed';
   return envelope.length > 11 && noInput !== true ? 'noInput is malformed' : undefined;
 }
 
@@ -140,22 +169,15 @@ function plain(envelope: Inbound): Inbound {
   return [inboundOp.open, envelope[1], info];
 }
 
-function callsIn(text: string): number[] {
-  try {
-    return callsOf(JSON.parse(text));
-  } catch {
-    return [];
-  }
+/** Whoever waits for it can be told that nothing will come of it. */
+function callOf(envelope: unknown): number | undefined {
+  if (!isList(envelope)) return undefined;
+  const [op, , call] = envelope;
+  return (op === inboundOp.call || op === inboundOp.read) && isNumber(call) ? call : undefined;
 }
 
-/** Whoever waits for these can be told that nothing will come of it. */
-function callsOf(envelopes: unknown): number[] {
-  if (!Array.isArray(envelopes)) return [];
-  return (envelopes as unknown[]).flatMap((envelope) => {
-    if (!Array.isArray(envelope)) return [];
-    const [op, , call] = envelope as unknown[];
-    return (op === inboundOp.call || op === inboundOp.read) && isNumber(call) ? [call] : [];
-  });
+function isList(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value);
 }
 
 function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -180,13 +202,7 @@ function isUser(value: unknown): boolean {
   return typeof value === 'string' && value !== '' && value.length <= userCharsMax && value.isWellFormed();
 }
 
-function isTrace(value: unknown): boolean {
-  return typeof value === 'string' && traceForm.test(value);
-}
-
 /** As `Clock#id` makes them, and longer. */
 const idForm = /^[A-Za-z0-9_-]{1,64}$/;
 /** As much as a token's subject may have. */
 const userCharsMax = 256;
-/** Text of `trace.ts`: a traceparent of version 00 and a request id, of which either may be missing. */
-const traceForm = /^([\da-f]{2}(-[\da-f]{2,32}){3})?\|[A-Za-z0-9._-]{0,64}$/;

@@ -1,4 +1,4 @@
-/** How many answers one frame still owes. When it owes none, it is done as soon as they are sent. */
+/** How many answers one frame still owes. When it owes none, it is done as soon as they are sent, or put aside. */
 import type { SlotFrame } from '../transport/contract.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { Peer } from './peer.ts';
@@ -15,6 +15,7 @@ export class FrameAccount {
   readonly #open: OpenFrames;
   /** The reader of the frame itself is one to wait for: it may find further calls. */
   #owed = 1;
+  #illegal: string | undefined;
 
   constructor(frame: SlotFrame, peer: Peer, outgoing: Outgoing, open: OpenFrames) {
     this.#frame = frame;
@@ -28,6 +29,11 @@ export class FrameAccount {
   /** All that is waited for is its reader. */
   get owesNothing(): boolean {
     return this.#owed === 1;
+  }
+
+  /** Something in it cannot be handled: it is put aside in the end, for the first reason of several. */
+  condemn(reason: string): void {
+    this.#illegal ??= reason;
   }
 
   /** One more call of it was found. */
@@ -51,6 +57,6 @@ export class FrameAccount {
     this.#owed -= 1;
     if (this.#owed > 0) return;
     this.#open.frames -= 1;
-    this.#outgoing.complete(this.#frame);
+    this.#outgoing.complete(this.#frame, this.#illegal);
   }
 }

@@ -3,10 +3,11 @@
  *
  *   SlotFrame ─▶ checkFrame ─┬▶ open, end, detach, present ─▶ RemoteSessions
  *                            ├▶ subscribe, unsubscribe ─▶ intake
- *                            └▶ call, read ─▶ may it still run? ─▶ intake ─▶ answer ─▶ FrameAccount
+ *                            ├▶ call, read ─▶ may it still run? ─▶ intake ─▶ answer ─▶ FrameAccount
+ *                            └▶ illegal ─▶ a call ends unknown, all else is as if it was not said
  *
  * Invariants: every call and read is answered exactly once, whatever becomes of it · a frame is done when its last answer was
- * sent, or buried as a whole · of a frame that is late only what is final is believed.
+ * sent; one that holds something illegal is put aside then · of a frame that is late only what is final is believed.
  */
 import type { Intake } from '../gateway/intake.ts';
 import type { LogGate } from '../host/log-gate.ts';
@@ -17,7 +18,7 @@ import { type StreamPosition, subscriptionRefusal } from '../protocol/messages.t
 import { noTrace } from '../protocol/trace.ts';
 import type { SlotFrame } from '../transport/contract.ts';
 import type { Answers } from './answers.ts';
-import { type CheckedFrame, checkFrame } from './envelope-check.ts';
+import { checkFrame, type IllegalEnvelope, isLegal } from './envelope-check.ts';
 import { FrameAccount, type OpenFrames } from './frame-account.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { Peer, Peers } from './peer.ts';
@@ -54,55 +55,57 @@ export class FrameReader {
   }
 
   read(frame: SlotFrame): void {
-    const { peers, outgoing, open, limits, answers } = this.#parts;
-    const peer = peers.of(frame.gateway, frame.slot);
-    const checked = checkFrame(frame, limits.depthMax);
-    if (checked.kind === 'illegal') this.#bury(frame, peer, checked);
-    else {
-      const account = new FrameAccount(frame, peer, outgoing, open);
-      const chars = Math.ceil(frame.text.length / Math.max(1, checked.envelopes.length));
-      const reading = { frame, peer, account, chars };
-      if (frame.late) frame.callers(openings(peer, checked.envelopes));
-      for (const envelope of checked.envelopes) this.#handle(reading, envelope);
+    this.#settle(frame, (reading, envelopes) => {
+      if (frame.late) frame.callers(openings(reading.peer, envelopes));
+      for (const envelope of envelopes) this.#handle(reading, envelope);
       // What asks for no answer is with the shards before it is forgotten elsewhere.
-      if (account.owesNothing) this.#parts.intake.flush();
-      account.read();
-      answers.flush();
-    }
-    peers.release(peer);
+      if (reading.account.owesNothing) this.#parts.intake.flush();
+    });
   }
 
   /** Its slot is given up before anything of it was begun: its calls may be sent again, and reach who serves the slot then. */
   refuse(frame: SlotFrame): void {
-    const { peers, outgoing, open, limits, answers } = this.#parts;
-    const peer = peers.of(frame.gateway, frame.slot);
-    const checked = checkFrame(frame, limits.depthMax);
-    if (checked.kind === 'illegal') this.#bury(frame, peer, checked);
-    else {
-      const account = new FrameAccount(frame, peer, outgoing, open);
-      const reading = { frame, peer, account, chars: 0 };
-      for (const envelope of checked.envelopes) {
+    this.#settle(frame, (reading, envelopes) => {
+      for (const envelope of envelopes) {
         if (envelope[0] !== inboundOp.call && envelope[0] !== inboundOp.read) continue;
         this.#waiter(reading, envelope[2], frame.doubtful && envelope[0] === inboundOp.call).failed(givenUp);
       }
-      account.read();
-      answers.flush();
+    });
+  }
+
+  /** `settle` sees to what is legal in the frame. */
+  #settle(frame: SlotFrame, settle: (reading: Reading, envelopes: readonly Inbound[]) => void): void {
+    const { peers, outgoing, open, limits, answers } = this.#parts;
+    const checked = checkFrame(frame, limits.depthMax);
+    if (checked.kind === 'illegal') {
+      this.#log(frame, checked.reason);
+      return frame.bury(checked.reason);
     }
+    const peer = peers.of(frame.gateway, frame.slot);
+    const account = new FrameAccount(frame, peer, outgoing, open);
+    const { envelopes } = checked;
+    const reading = { frame, peer, account, chars: Math.ceil(frame.text.length / Math.max(1, envelopes.length)) };
+    for (const envelope of envelopes) if (!isLegal(envelope)) this.#deny(reading, envelope);
+    settle(reading, envelopes.filter(isLegal));
+    account.read();
+    answers.flush();
     peers.release(peer);
   }
 
-  #bury(frame: SlotFrame, peer: Peer, { reason, calls }: Extract<CheckedFrame, { kind: 'illegal' }>): void {
-    const { outgoing, answers, lines } = this.#parts;
-    const { slot, gateway } = frame;
-    for (const call of new Set(calls)) outgoing.add(peer, 'E', call, 0, 0, JSON.stringify(unreadable));
-    answers.flush();
-    lines.write(
+  #deny(reading: Reading, { reason, call }: IllegalEnvelope): void {
+    const { frame, account } = reading;
+    this.#log(frame, reason);
+    account.condemn(reason);
+    if (call !== undefined) this.#waiter(reading, call, false).failed(unreadable);
+  }
+
+  #log({ slot, gateway }: SlotFrame, reason: string): void {
+    this.#parts.lines.write(
       'an illegal frame',
       'error',
-      { slot, gateway, reason, calls: calls.length },
-      'a frame of a gateway holds what no gateway of this version says; it is put aside and its calls end unknown. Hint: run the same version everywhere, and let only gateways publish to NATS',
+      { slot, gateway, reason },
+      'a frame of a gateway holds what no gateway of this version says; that is not done, its calls end unknown, and a copy is put aside. Hint: run the same version everywhere, and let only gateways publish to NATS',
     );
-    frame.bury(reason);
   }
 
   #handle(reading: Reading, envelope: Inbound): void {

@@ -1,7 +1,7 @@
 /**
  * What goes to the gateways: records, gathered per gateway and slot, sent together; and the frames that are done with that.
  *
- * Invariant: a frame is told `done` after its last answer was sent. Whoever adds something flushes before its own work ends.
+ * Invariant: a frame is told `done`, or is put aside, after its last answer was sent. Whoever adds something flushes before its own work ends.
  */
 import type { OutboundOp } from '../protocol/envelope.ts';
 import type { SlotFrame, SlotLink } from '../transport/contract.ts';
@@ -11,7 +11,7 @@ export class Outgoing {
   readonly #link: Pick<SlotLink, 'send'>;
   readonly #peers: Peers;
   #unsent = new Set<Peer>();
-  #complete: SlotFrame[] = [];
+  #complete: (readonly [frame: SlotFrame, illegal: string | undefined])[] = [];
 
   constructor(link: Pick<SlotLink, 'send'>, peers: Peers) {
     this.#link = link;
@@ -23,9 +23,9 @@ export class Outgoing {
     this.#unsent.add(peer);
   }
 
-  /** Nothing is owed for the frame any more, but that what was added is sent. */
-  complete(frame: SlotFrame): void {
-    this.#complete.push(frame);
+  /** Nothing is owed for the frame any more, but that what was added is sent. `illegal`: why it is put aside then. */
+  complete(frame: SlotFrame, illegal: string | undefined): void {
+    this.#complete.push([frame, illegal]);
   }
 
   flush(): void {
@@ -38,6 +38,9 @@ export class Outgoing {
       if (records !== undefined) this.#link.send(peer.gateway, peer.slot, records);
       this.#peers.release(peer);
     }
-    for (const frame of complete) frame.done();
+    for (const [frame, illegal] of complete) {
+      if (illegal === undefined) frame.done();
+      else frame.bury(illegal);
+    }
   }
 }

@@ -31,6 +31,8 @@ export interface RemoteSession {
   readonly number: number;
   readonly session: Session;
   readonly topics: Set<Topic>;
+  /** When its gateway last said that it lives there, monotonic; undefined when that was not asked for since it is known. */
+  presentedMs: number | undefined;
   /** Its connection is lost: it hears nothing more under this number. */
   detached: boolean;
 }

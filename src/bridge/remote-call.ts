@@ -67,7 +67,7 @@ const interrupted = unknown('The server that had this call ended; repeat it with
 const outOfOrder = unknown('This call was lost on its way for too long; repeat it with the same key');
 /** The session is not known: it went on through another gateway, or has ended. */
 export const movedOn = unknown('The client came back on another connection; repeat it with the same key');
-/** It came in a frame that holds something illegal. */
+/** What was asked is not legal. */
 export const unreadable = unknown('The server could not read this call');
 const waitedTooLong = new AppError('OVERLOADED', 'The call waited too long for a server', {
   retryAfterMs: 1000,

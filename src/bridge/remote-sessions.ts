@@ -7,7 +7,8 @@
  * on its way to the old one reaches nobody; the shards move it by its session id, and no hook runs.
  *
  * Invariants: a session id is under one number at most · what a frame says that a former runtime may have begun with opens
- * no session of a client and moves none: presence is newer, and has named those that live · an end is final.
+ * no session of a client and moves none: presence is newer, and has named those that live · nor does what was sent before a
+ * session was presented move that one · an end is final.
  */
 import type { Intake } from '../gateway/intake.ts';
 import type { SessionRecords } from '../gateway/session-records.ts';
@@ -125,13 +126,16 @@ export class RemoteSessions {
     if (before === 'of another tenant') return;
     if (before === undefined) this.#open(peer, number, info, this.#allShards, ageMs);
     else this.#move(before, peer, number, info, this.#allShards);
+    peer.sessions.get(number)!.presentedMs = this.#parts.clock.monotonic();
   }
 
   #opened(peer: Peer, number: number, info: SessionInfo, ageMs: number): void {
     const before = this.#before(info);
     if (before === 'of another tenant') return;
-    if (before === undefined) this.#open(peer, number, info, [], ageMs);
-    else this.#move(before, peer, number, info, [...before.session.shards.keys()]);
+    if (before === undefined) return this.#open(peer, number, info, [], ageMs);
+    const { presentedMs = -Infinity } = before;
+    const isOlder = this.#parts.clock.monotonic() - ageMs < presentedMs - clocksApartMs;
+    if (!isOlder) this.#move(before, peer, number, info, [...before.session.shards.keys()]);
   }
 
   /** The one that has this session id now. Ids are not to be guessed: the tenant of another is an attempt to take its place. */
@@ -156,7 +160,7 @@ export class RemoteSessions {
   }
 
   #keep(peer: Peer, number: number, session: Session): void {
-    const remote = { peer, number, session, topics: new Set<Topic>(), detached: false };
+    const remote = { peer, number, session, topics: new Set<Topic>(), presentedMs: undefined, detached: false };
     peer.sessions.set(number, remote);
     this.#byNumber.set(session.number, remote);
     if (!isClient(session.info)) return;
@@ -184,6 +188,9 @@ export class RemoteSessions {
     this.#byId.delete(session.info.sessionId);
   }
 }
+
+/** What clocks of two machines may differ by, and few who hurry from one gateway to another come in. */
+const clocksApartMs = 1000;
 
 /** Not a caller over HTTP, who has no presence. */
 function isClient({ kind }: SessionInfo): boolean {

@@ -7,6 +7,7 @@
  *
  * Invariant: frames of one slot leave in the order in which they came. What is held is bounded by what NATS hands out at once.
  */
+import { inboundOp } from '../protocol/envelope.ts';
 import type { SlotFrame } from '../transport/contract.ts';
 
 interface Slot {
@@ -98,9 +99,14 @@ export class SlotGate {
   }
 }
 
-/** Without a session nothing is run. An input that looks like it makes no difference but the order of a mark. */
+/** Without a session nothing is run. Read as its reader will read it: there are many ways to write the same. */
 function mayOpenSession(text: string): boolean {
-  return text.startsWith('[[0,') || text.includes(',[0,');
+  try {
+    const envelopes: unknown = JSON.parse(text);
+    return Array.isArray(envelopes) && envelopes.some((envelope) => Object(envelope)[0] === inboundOp.open);
+  } catch {
+    return false;
+  }
 }
 
 function wake(slot: Slot): void {

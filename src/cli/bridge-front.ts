@@ -7,26 +7,31 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import type { NatsConfig } from '../host/config.ts';
+import type { Lease } from '../host/lease.ts';
 import { Thread } from '../host/thread.ts';
 import { exitCodes } from './exit-codes.ts';
 import { type Fronts, type ServerParts, watchVital } from './server-parts.ts';
 
 const markAgainMs = 1000;
 
+export interface BridgeGiven {
+  readonly nats: NatsConfig;
+  /** Names the process on NATS. */
+  readonly runtime: string;
+  /** The bridge's ends, one per shard. */
+  readonly cables: readonly MessagePort[];
+  readonly lease: Lease;
+  /** False when gateways of this process do. */
+  readonly countsCalls: boolean;
+}
+
 export class BridgeFront implements Fronts {
   readonly #parts: ServerParts;
   readonly #thread: Thread;
 
-  /** `runtime` names the process on NATS; `cables` are the bridge's ends, one per shard; `countsCalls`: no gateway here does. */
-  constructor(
-    parts: ServerParts,
-    nats: NatsConfig,
-    runtime: string,
-    cables: readonly MessagePort[],
-    countsCalls: boolean,
-  ) {
+  constructor(parts: ServerParts, { cables, lease, ...given }: BridgeGiven) {
     const { config, boot, logOptions: log } = parts;
-    const data = { nats, runtime, countsCalls, boot, limits: config.limits, ports: cables, log };
+    const data = { ...given, boot, limits: config.limits, lease: lease.memory, ports: cables, log };
     this.#parts = parts;
     this.#thread = watchVital(new Thread('bridge', 'bridge', data, cables), parts, exitCodes.internal);
   }

@@ -73,7 +73,7 @@ export function outcomeText(outcome: Outcome): string {
 
 const meanings: Readonly<Record<ShelvedLetter['kind'], string>> = {
   undone: 'its calls may have run or not, and can be made again: fermata dlq replay',
-  illegal: 'it holds what no gateway of this version says; its calls were not run',
+  illegal: 'it holds what no gateway of this version says; that was not run, and the rest was answered',
   unreadable: 'it is no frame of calls',
   unknown: 'no version that is known here put it aside',
 };

@@ -100,7 +100,13 @@ export class NatsSide {
   }
 
   spawnBridge(cables: readonly MessagePort[]): void {
-    this.#bridge = new BridgeFront(this.#parts, this.config, this.#run, cables, !this.#sides.sockets);
+    this.#bridge = new BridgeFront(this.#parts, {
+      nats: this.config,
+      runtime: this.#run,
+      cables,
+      lease: this.lease,
+      countsCalls: !this.#sides.sockets,
+    });
   }
 
   async startBridge(): Promise<void> {

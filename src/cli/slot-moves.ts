@@ -103,12 +103,14 @@ export class SlotMoves {
 
   /** Brings a slot into service. @throws Error; then nothing of it is served, and it may be called again */
   async taken(slot: number, epoch: number): Promise<void> {
-    const { bridge, keeper, shards } = this.#parts;
+    const { bridge, keeper, shards, ownership } = this.#parts;
     await this.#files.arrive(slot);
+    const tenants = this.#files.tenants(slot);
+    // A slot that is marked keeps nobody waiting at the bridge.
+    if (tenants.length > 0) await ownership().markData(slot);
     await bridge.take(slot, epoch);
     this.#served.add(slot);
     // Sessions that live have been presented by now; whoever else was there is told goodbye.
-    const tenants = this.#files.tenants(slot);
     if (tenants.length > 0) await keeper.ask('closeStale', { shards, tenants });
   }
 

@@ -12,6 +12,8 @@ import type { Logger } from '../host/log.ts';
 import { LogGate } from '../host/log-gate.ts';
 import { isTenant } from '../protocol/address.ts';
 import { AppError } from '../protocol/errors.ts';
+import { defaultLimits } from '../protocol/limits.ts';
+import { parseJson } from '../protocol/safe-json.ts';
 import { type KeySource, openKeySource } from './auth-keys.ts';
 import type { Revocations } from './auth-revocation.ts';
 
@@ -50,6 +52,7 @@ const subjectCharsMax = 256;
  * Reads and checks the keys once, so that a wrong setting stops the start and not the first client.
  * @param devSecret signs tokens of `fermata token` in development, when no secret is configured
  * @param revocations tokens and subjects on this list are refused; its owner keeps it up to date
+ * @param depthMax levels that claims may nest
  * @throws Error naming the setting and what to do
  */
 export async function createVerifier(
@@ -58,12 +61,14 @@ export async function createVerifier(
   clock: Clock,
   log: Logger,
   revocations?: Revocations,
+  depthMax = defaultLimits.depthMax,
 ): Promise<Verify> {
   const keys = await openKeySource(auth, devSecret, clock, log);
   const lines = new LogGate(log, clock.monotonic);
   return async (token) => {
     try {
       const principal = await verify(token, auth, keys, clock);
+      checkClaims(principal.claims, depthMax);
       if (revocations?.has(principal)) throw new Error('the token or its subject is revoked');
       return principal;
     } catch (error) {
@@ -107,6 +112,12 @@ async function verify(token: string, auth: AuthConfig, keys: KeySource, clock: C
     claims: payload,
     expiresMs: 1000 * (expiresS > nowS ? expiresS : expiresS + toleranceS),
   };
+}
+
+/** They go on as any JSON of a client does, to shards of this process or another, and are held to the same. Tokens bound their size. */
+function checkClaims(claims: Principal['claims'], depthMax: number): void {
+  const parsed = parseJson(JSON.stringify(claims), depthMax);
+  if (parsed.kind === 'refused') throw new Error(`the claims cannot be used: ${parsed.message}`);
 }
 
 function checkHeader(header: JWTHeaderParameters): void {

@@ -119,7 +119,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { revokedFile } = config.auth;
   const revocations = revokedFile === undefined ? undefined : await Revocations.open(revokedFile, log);
   const secret = config.dev ? devSecret : undefined;
-  return openGateway(options, await createVerifier(config.auth, secret, clock, log, revocations), revocations);
+  const { depthMax } = config.limits;
+  const verify = await createVerifier(config.auth, secret, clock, log, revocations, depthMax);
+  return openGateway(options, verify, revocations);
 }
 
 /** The same at once, with keys that were read before. @throws ListenError */

@@ -2,13 +2,14 @@
  * Sessions that move between gateway threads, of one process or of several, because their client came back through another.
  *
  *   new gateway ── ask: token, tenant, user ──▶ the one that the token names
- *               ◀── answer: the session, or nothing ──     which has forgotten it by then
+ *               ◀── answer: the session, or nothing ──     where nobody finds it by then
+ *               ── taken ──▶                               and which forgets it now
  *
  * A token is `<gateway's key>.<secret>`, so that each gateway knows at once whose it is. All hear what is said on the channel;
  * what is not for this gateway, or no message, is ignored. With one gateway there is no channel.
  *
- * Invariants: a session that was given away is taken, also when its answer came too late for the one who asked · it is
- * given to its own tenant and user, whoever sends it.
+ * Invariants: a session that was given away is taken, also when its answer came too late for the one who asked, or ends where
+ * it was · it is given to its own tenant and user, whoever sends it.
  */
 import { randomBytes } from 'node:crypto';
 import { isTenant } from '../protocol/address.ts';
@@ -21,6 +22,15 @@ export interface HandedSession {
   readonly connectedMs: number;
   /** Shards that know it. */
   readonly shards: readonly number[];
+}
+
+/** A session on its way to its next gateway. One of the two is called, once. */
+export interface Gift {
+  readonly handed: HandedSession;
+  /** The other gateway has it. */
+  taken(): void;
+  /** The other gateway could not be told of it, or does not say that it has it. Ends it, which means nothing where it lives on. */
+  lost(): void;
 }
 
 /** Who wants a session back. */
@@ -45,8 +55,8 @@ export interface Peers {
 export interface HandoverOptions {
   /** Its channel is closed here. */
   readonly peers: Peers;
-  /** Forgets the session and gives it away, if it is here and the claimant's. */
-  readonly give: (claimant: Claimant) => HandedSession | undefined;
+  /** Gives the session away, so that nobody finds it here any more, if it is here and the claimant's. */
+  readonly give: (claimant: Claimant) => Gift | undefined;
   /** A session came for which nobody waits any more. */
   readonly onLate: (handed: HandedSession) => void;
 }
@@ -69,12 +79,26 @@ interface Ask {
 
 interface Answer {
   readonly kind: 'answer';
+  readonly from: string;
   readonly to: string;
   readonly ask: number;
   readonly handed: HandedSession | undefined;
 }
 
+interface Taken {
+  readonly kind: 'taken';
+  readonly from: string;
+  readonly to: string;
+  readonly ask: number;
+}
+
+interface Given {
+  readonly gift: Gift;
+  readonly timer: NodeJS.Timeout;
+}
+
 const answerMsMax = 1000;
+const takenMsMax = 2000;
 const secretBytes = 24;
 const keyPattern = /^[a-z0-9]{1,40}$/;
 const tokenPattern = /^([a-z0-9]{1,40})\.[A-Za-z0-9_-]{32}$/;
@@ -84,6 +108,8 @@ const idCharsMax = 256;
 export class Handover {
   readonly #options: HandoverOptions;
   readonly #waiting = new Map<number, Waiting>();
+  /** By who asked, and the number of the question. */
+  readonly #given = new Map<string, Given>();
   #nextAsk = 1;
 
   constructor(options: HandoverOptions) {
@@ -111,29 +137,61 @@ export class Handover {
   close(): void {
     for (const { timer } of this.#waiting.values()) clearTimeout(timer);
     this.#waiting.clear();
+    // Were one of them not taken, the end of this gateway is its end.
+    for (const name of this.#given.keys()) this.#forget(name)?.taken();
     this.#options.peers.channel?.close();
   }
 
   #hear(data: unknown): void {
     const message = messageOf(data);
     if (message === undefined || message.to !== this.#options.peers.key) return;
-    if (message.kind === 'answer') return this.#settle(message.ask, message.handed);
-    const handed = this.#options.give(message.claimant);
-    this.#say({ kind: 'answer', to: message.from, ask: message.ask, handed });
+    switch (message.kind) {
+      case 'ask':
+        return this.#answer(message);
+      case 'answer':
+        return this.#settle(message.ask, message);
+      case 'taken':
+        return this.#forget(nameOf(message))?.taken();
+    }
   }
 
-  #settle(ask: number, handed: HandedSession | undefined): void {
+  #answer(asked: Ask): void {
+    const { from, ask, claimant } = asked;
+    const name = nameOf(asked);
+    // Numbers are not used twice, but a peer may be wrong.
+    if (this.#given.has(name)) return;
+    const gift = this.#options.give(claimant);
+    const isSaid = this.#say({ kind: 'answer', from: this.#options.peers.key, to: from, ask, handed: gift?.handed });
+    if (gift === undefined) return;
+    if (!isSaid) return gift.lost();
+    this.#given.set(name, { gift, timer: setTimeout(() => this.#forget(name)?.lost(), takenMsMax).unref() });
+  }
+
+  #forget(name: string): Gift | undefined {
+    const given = this.#given.get(name);
+    this.#given.delete(name);
+    clearTimeout(given?.timer);
+    return given?.gift;
+  }
+
+  #settle(ask: number, answer: Answer | undefined): void {
     const waiting = this.#waiting.get(ask);
+    const handed = answer?.handed;
     if (waiting !== undefined && handed !== undefined && !isOf(handed, waiting.claimant)) return;
     this.#waiting.delete(ask);
     clearTimeout(waiting?.timer);
+    if (handed !== undefined) this.#say({ kind: 'taken', from: this.#options.peers.key, to: answer!.from, ask });
     if (waiting !== undefined) waiting.done(handed);
     else if (handed !== undefined) this.#options.onLate(handed);
   }
 
-  #say(message: Ask | Answer): void {
-    this.#options.peers.channel?.post(message);
+  #say(message: Ask | Answer | Taken): boolean {
+    return this.#options.peers.channel?.post(message) ?? false;
   }
+}
+
+function nameOf({ from, ask }: Ask | Taken): string {
+  return `${from} ${ask}`;
 }
 
 function isOf({ info }: HandedSession, { tenant, userId }: Claimant): boolean {
@@ -142,48 +200,57 @@ function isOf({ info }: HandedSession, { tenant, userId }: Claimant): boolean {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-function messageOf(data: unknown): Ask | Answer | undefined {
-  if (!isFields(data) || !isKey(data['to']) || !isCount(data['ask'])) return undefined;
-  const { kind, from, claimant, handed } = data;
-  if (kind === 'ask') return isKey(from) && isClaimant(claimant) ? (data as unknown as Ask) : undefined;
-  if (kind === 'answer') return handed === undefined || isHanded(handed) ? (data as unknown as Answer) : undefined;
-  return undefined;
+/** What it names here, and nothing that its sender may have added. */
+function messageOf(data: unknown): Ask | Answer | Taken | undefined {
+  if (!isFields(data)) return undefined;
+  const { kind, from, to, ask } = data;
+  if (!isKey(from) || !isKey(to) || !isCount(ask)) return undefined;
+  if (kind === 'taken') return { kind, from, to, ask };
+  if (kind === 'ask') {
+    const claimant = claimantOf(data['claimant']);
+    return claimant === undefined ? undefined : { kind, from, to, ask, claimant };
+  }
+  if (kind !== 'answer') return undefined;
+  if (data['handed'] === undefined) return { kind, from, to, ask, handed: undefined };
+  const handed = handedOf(data['handed']);
+  return handed === undefined ? undefined : { kind, from, to, ask, handed };
 }
 
-function isClaimant(value: unknown): boolean {
-  return isFields(value) && isText(value['token']) && isTenant(value['tenant']) && isUser(value['userId']);
+function claimantOf(value: unknown): Claimant | undefined {
+  if (!isFields(value)) return undefined;
+  const { token, tenant, userId } = value;
+  return isText(token) && isTenant(tenant) && isUser(userId) ? { token, tenant, userId } : undefined;
 }
 
-function isHanded(value: unknown): boolean {
-  if (!isFields(value) || !isCount(value['connectedMs']) || !Array.isArray(value['shards'])) return false;
-  return value['shards'].every(isCount) && isInfo(value['info']);
+function handedOf(value: unknown): HandedSession | undefined {
+  if (!isFields(value)) return undefined;
+  const { connectedMs, shards } = value;
+  const info = infoOf(value['info']);
+  if (info === undefined || !isCount(connectedMs) || !Array.isArray(shards) || !shards.every(isCount)) return undefined;
+  return { info, connectedMs, shards };
 }
 
-function isInfo(info: unknown): boolean {
-  if (
-    !isFields(info) ||
-    info['kind'] !== 'ws' ||
-    info['additions'] !== true ||
-    !isFields(info['claims']) ||
-    !isUser(info['userId'])
-  )
-    return false;
-  return isTenant(info['tenant']) && isText(info['sessionId']) && isText(info['clientId']);
+function infoOf(value: unknown): SessionInfo | undefined {
+  if (!isFields(value)) return undefined;
+  const { tenant, sessionId, clientId, userId, claims, kind, additions } = value;
+  if (kind !== 'ws' || additions !== true || !isTenant(tenant) || !isFields(claims)) return undefined;
+  if (!isText(sessionId) || !isText(clientId) || !isUser(userId)) return undefined;
+  return { tenant, sessionId, clientId, userId, claims, kind, additions };
 }
 
 function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null;
 }
 
-function isText(value: unknown): boolean {
+function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= idCharsMax;
 }
 
-function isUser(value: unknown): boolean {
+function isUser(value: unknown): value is string | null {
   return value === null || isText(value);
 }
 
-function isKey(value: unknown): boolean {
+function isKey(value: unknown): value is string {
   return typeof value === 'string' && keyPattern.test(value);
 }
 

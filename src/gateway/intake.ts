@@ -55,6 +55,8 @@ export class Intake {
   readonly #away = new Set<number>();
   /** How many threads, or processes, have served each shard as far as is known. */
   readonly #lives: number[];
+  /** The first life of each shard whose frames may still be on their way, to whoever serves it now. */
+  readonly #oldestLives: number[];
   readonly #poison: PoisonCalls;
   readonly #meters: GatewayMeters;
   readonly #callLog: CallLog | undefined;
@@ -67,6 +69,7 @@ export class Intake {
     this.#meters = meters;
     this.#callLog = callLog;
     this.#lives = Array.from({ length: link.shards }, () => 1);
+    this.#oldestLives = [...this.#lives];
     this.#bounds = new Bounds({ link, pending, limits, away: this.#away });
     this.#pending = pending;
     this.#clock = clock;
@@ -190,9 +193,10 @@ export class Intake {
     this.#lives[shard]! += 1;
   }
 
-  /** What was gathered for the shard is not sent. */
+  /** What was gathered for the shard is not sent, and what was sent reaches nobody. */
   discard(shard: number): void {
     this.#frames.drop(shard);
+    this.#oldestLives[shard] = this.#lives[shard]!;
   }
 
   /**
@@ -241,10 +245,10 @@ export class Intake {
     this.present(shard, present);
   }
 
-  /** To every shard that knows the session; one that was started anew and has not heard of it is none. */
+  /** To every shard that knows the session, or will know it when it gets to what was sent before. */
   #tell(session: Session, op: typeof inboundOp.detach | typeof inboundOp.end): void {
     for (const [shard, life] of session.shards) {
-      if (life === this.#lives[shard]) this.#frames.for(shard, 16).add([op, session.number]);
+      if (life >= this.#oldestLives[shard]!) this.#frames.for(shard, 16).add([op, session.number]);
     }
   }
 

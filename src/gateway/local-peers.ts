@@ -20,7 +20,10 @@ function localChannel(name: string): SessionsChannel {
   // The package's types lack it. An open channel alone must not keep the thread alive.
   (channel as unknown as { unref(): void }).unref();
   return {
-    post: (message) => channel.postMessage(message),
+    post(message) {
+      channel.postMessage(message);
+      return true;
+    },
     onMessage: (hear) => channel.addEventListener('message', (event) => hear((event as MessageEvent).data)),
     close: () => channel.close(),
   };

@@ -1,9 +1,8 @@
 /** A shard's thread died: its calls in flight end `unknown`, and the one that it was running is named. */
 import { callFingerprint } from '../host/fingerprint.ts';
 import type { Logger } from '../host/log.ts';
-import { AppError } from '../protocol/errors.ts';
+import { AppError, type ErrorBody } from '../protocol/errors.ts';
 import { logLostCalls } from './call-log.ts';
-import type { Outlet } from './outlet.ts';
 import type { Pending } from './pending.ts';
 
 /** What a shard was doing when it died. */
@@ -18,13 +17,13 @@ export interface RunningCall {
 
 export interface LostCallsParts {
   readonly pending: Pending;
-  readonly outlet: Outlet;
+  readonly failAll: (calls: Iterable<number>, error: ErrorBody) => void;
   readonly log: Logger;
 }
 
 /** Returns what the call with this number asked for, if it was in flight. */
 export function endLostCalls(
-  { pending, outlet, log }: LostCallsParts,
+  { pending, failAll, log }: LostCallsParts,
   shard: number,
   runningCall: number,
 ): RunningCall | undefined {
@@ -36,7 +35,7 @@ export function endLostCalls(
     waiting.map((call) => pending.get(call)!),
     running,
   );
-  outlet.failAll(waiting, lost);
+  failAll(waiting, lost);
   if (running?.facts === undefined) return undefined;
   const { tenant } = running.session.info;
   const { actor, actorId, method, key } = running.facts;

@@ -13,6 +13,7 @@
 import type { TemplatedApp } from 'uWebSockets.js';
 import { decodeOutbound, type OutboundOp } from '../protocol/envelope.ts';
 import type { ErrorBody } from '../protocol/errors.ts';
+import { CallEnds } from './call-ends.ts';
 import type { Intake } from './intake.ts';
 import type { Line } from './line.ts';
 import type { GatewayMeters } from './meters.ts';
@@ -25,7 +26,7 @@ const sweepBytes = 256 * 1024;
 export class Outlet {
   readonly #app: TemplatedApp;
   readonly #pending: Pending;
-  readonly #intake: Intake;
+  readonly #ends: CallEnds;
   readonly #connections: ReadonlyMap<number, Line>;
   readonly #meters: GatewayMeters;
   readonly #topics = new Map<string, Set<Line>>();
@@ -41,7 +42,7 @@ export class Outlet {
   ) {
     this.#app = app;
     this.#pending = pending;
-    this.#intake = intake;
+    this.#ends = new CallEnds({ pending, intake, meters });
     this.#connections = connections;
     this.#meters = meters;
   }
@@ -59,17 +60,8 @@ export class Outlet {
   /** Ends calls whose shard will not answer. */
   failAll(calls: Iterable<number>, error: ErrorBody): void {
     this.#meters.beginAnswers();
-    for (const call of calls) this.#fail(call, error);
+    for (const call of calls) this.#ends.fail(call, error);
     this.flush();
-  }
-
-  /** Ends a call with an error. */
-  #fail(call: number, error: ErrorBody): void {
-    const entry = this.#pending.take(call);
-    if (entry === undefined) return;
-    if (entry.facts !== undefined) this.#meters.answered(error.outcome, entry.arrivedMs);
-    entry.waiter.failed(error);
-    this.#intake.answered(entry.session);
   }
 
   /** A shard's thread is gone, and with it the meaning of its topic numbers. */
@@ -105,9 +97,9 @@ export class Outlet {
   #handle(shard: number, op: OutboundOp, a: number, b: number, c: number, body: string): void {
     switch (op) {
       case 'K':
-        return this.#succeed(a, body, b === 1, c);
+        return this.#ends.succeed(a, body, b === 1, c);
       case 'E':
-        return this.#fail(a, JSON.parse(body) as ErrorBody);
+        return this.#ends.fail(a, JSON.parse(body) as ErrorBody);
       case 'M':
         return this.#message(this.#connections.get(a), body);
       case 'T':
@@ -119,14 +111,6 @@ export class Outlet {
       case 'P':
         return this.#publish(`${shard}.${a}`, body);
     }
-  }
-
-  #succeed(call: number, result: string, durable: boolean, seq: number): void {
-    const entry = this.#pending.take(call);
-    if (entry === undefined) return;
-    if (entry.facts !== undefined) this.#meters.answered('ok', entry.arrivedMs);
-    entry.waiter.ok(result, durable, seq);
-    this.#intake.answered(entry.session);
   }
 
   #message(connection: Line | undefined, text: string): void {

@@ -16,7 +16,7 @@ import type { Clock } from '../host/clock.ts';
 import type { Phase } from '../host/phase.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { closeCodes } from '../protocol/messages.ts';
-import { type Claimant, type HandedSession, Handover, type Peers } from './handover.ts';
+import { type Claimant, type Gift, type HandedSession, Handover, type Peers } from './handover.ts';
 import type { Intake, Moved } from './intake.ts';
 import type { Line } from './line.ts';
 import type { Outlet } from './outlet.ts';
@@ -261,8 +261,8 @@ export class Sessions {
     this.#records.ended(session, reason);
   }
 
-  /** Forgets a session that came back at another gateway. */
-  #give(claimant: Claimant): HandedSession | undefined {
+  /** Gives a session away that came back at another gateway: it has no connection here any more, and is not told of. */
+  #give(claimant: Claimant): Gift | undefined {
     const session = this.#find(claimant);
     if (session === undefined) return undefined;
     const { connections, intake } = this.#options;
@@ -272,9 +272,14 @@ export class Sessions {
     this.#detached.delete(session);
     this.#forgetTokens(session);
     this.#records.handedOver(session);
-    intake.releaseSession(session);
+    // What shards were sent for it from here comes first.
+    intake.flush();
     older?.end(closeCodes.normal, 'resumed elsewhere');
-    return handed;
+    return {
+      handed,
+      taken: () => intake.releaseSession(session),
+      lost: () => this.#end(session, 'closed'),
+    };
   }
 
   /** A session of another gateway that came when its client was gone again: with its token it would not be found here. */

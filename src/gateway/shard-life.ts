@@ -66,7 +66,8 @@ export class ShardLife {
     intake.shardLost(shard);
     eventStreams.shardLost(shard);
     outlet.forgetShard(shard);
-    return endLostCalls(this.#parts, shard, runningCall);
+    const { pending, log } = this.#parts;
+    return endLostCalls({ pending, log, failAll: outlet.failAll.bind(outlet) }, shard, runningCall);
   }
 
   shardBack(shard: number): void {
@@ -108,8 +109,8 @@ export class ShardLife {
 
   #turnover(shard: number): void {
     const { intake, eventStreams, outlet, sessions } = this.#parts;
-    // First: what streams have to say at their end is said to nobody.
     intake.forgotten(shard);
+    // Those that wait for the slot too: their ends go after what still waits of them in the slot's queue.
     eventStreams.shardLost(shard);
     outlet.forgetShard(shard);
     intake.turnover(shard, sessions.all());

@@ -9,7 +9,7 @@ import { type ClientFrame, decodeFrame } from '../protocol/decode.ts';
 import { AppError, type ErrorBody } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { closeCodes, okResult } from '../protocol/messages.ts';
-import { traceText } from '../protocol/trace.ts';
+import { callRequestId, traceText } from '../protocol/trace.ts';
 import type { Verify } from './auth.ts';
 import type { CallLog } from './call-log.ts';
 import { Connection, type SocketData } from './connection.ts';
@@ -176,7 +176,7 @@ const additionKinds: ReadonlySet<ClientFrame['kind']> = new Set(['hello', 'auth'
 
 /** A call over a socket is named by its connection's id and its own. */
 function traceOf({ requestId, additions }: Connection, { id, traceparent }: Rpc): string {
-  return traceText(requestId === '' ? '' : `${requestId}/${id}`, additions ? traceparent : '');
+  return traceText(requestId === '' ? '' : callRequestId(requestId, id), additions ? traceparent : '');
 }
 
 /** uWebSockets answers pings itself. */

@@ -133,8 +133,10 @@ function leafUrls(text: string): Parsed<readonly string[]> {
 
 function isNatsUrl(text: string, schemes: readonly string[]): boolean {
   if (!URL.canParse(text)) return false;
-  const { protocol, hostname, search, hash } = new URL(text);
-  return schemes.includes(protocol) && hostname !== '' && search === '' && hash === '';
+  const { protocol, hostname, pathname, search, hash } = new URL(text);
+  // A path may be the rest of a password with a slash in it, which would be shown. Only a hub behind a proxy has one.
+  const isPlain = pathname === '' || pathname === '/' || protocol.startsWith('ws');
+  return schemes.includes(protocol) && hostname !== '' && isPlain && search === '' && hash === '';
 }
 
 function domainName(text: string): Parsed<string> {

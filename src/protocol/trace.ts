@@ -5,8 +5,10 @@
  * both are. Nobody takes it apart but who writes a line or is asked for it, so that a call without costs nothing.
  *
  * Both come from outside. A request id is checked before it is taken; a `traceparent` that is malformed counts as none, as
- * the specification says (w3.org/TR/trace-context, 3.2).
+ * the specification says (w3.org/TR/trace-context, 3.2). So a text that is made here of what was checked is one by `isTrace`,
+ * which is how another process knows it.
  */
+import { callIdCharsMax } from './limits.ts';
 
 /** The text of a call that has neither. */
 export const noTrace = '';
@@ -14,6 +16,18 @@ export const noTrace = '';
 /** Either may be ''. */
 export function traceText(requestId: string, traceparent: string): string {
   return requestId === '' && traceparent === '' ? noTrace : `${traceparent}|${requestId}`;
+}
+
+/** The request id of one call among those of a connection: the connection's and the client's, as far as that may stand in lines. */
+export function callRequestId(requestId: string, callId: string): string {
+  return `${requestId}/${callId.replace(unprintable, '\ufffd')}`;
+}
+
+/** May another process have written this? `noTrace` is left out, not written. */
+export function isTrace(text: string): boolean {
+  const [, traceparent, requestId] = traceForm.exec(text) ?? [];
+  if (requestId === undefined || requestId.length > callRequestIdCharsMax) return false;
+  return requestId === '' ? traceparent !== undefined : requestId.search(unprintable) < 0;
 }
 
 /** What a line in the log says of it. */
@@ -52,7 +66,12 @@ export function isRequestId(text: string): boolean {
   return requestIdForm.test(text);
 }
 
-const requestIdForm = /^[A-Za-z0-9._-]{1,64}$/;
+const requestIdCharsMax = 64;
+const callRequestIdCharsMax = requestIdCharsMax + 1 + callIdCharsMax;
+const requestIdForm = new RegExp(`^[A-Za-z0-9._-]{1,${requestIdCharsMax}}$`);
+const traceForm = /^(00-[\da-f]{32}-[\da-f]{16}-[\da-f]{2})?\|(.*)$/s;
+/** Controls, halves of surrogate pairs, and the two separators that break lines in logs and scripts. */
+const unprintable = /[\p{Cc}\p{Cs}\u2028\u2029]/gu;
 const traceparentForm = /^([\da-f]{2})-([\da-f]{32}-[\da-f]{16})-([\da-f]{2})(|-.*)$/;
 const allZeros = /^0{32}-|-0{16}$/;
 /** Of a later version; version 00 has 55. */

@@ -83,6 +83,6 @@ export interface SlotFrame {
    * a dead letter, its calls can be made again.
    */
   callers(openings: string): void;
-  /** It cannot be handled, now or ever: it is put aside as a dead letter, with the reason. */
+  /** As `done`, but a copy of it is put aside first as a dead letter, with the reason: some of it cannot be handled, now or ever. */
   bury(reason: string): void;
 }

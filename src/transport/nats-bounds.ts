@@ -42,7 +42,11 @@ export const deliveriesMax = 5;
 export const gapMs = 9000;
 /** Frames wait this long for the presence of their gateway. */
 export const unpresentedMs = 5000;
-/** Parts of a presence, and their text. */
+/**
+ * Parts of a presence, and their text. One envelope cannot be parted: the list of all sessions of a slot, up to 14 bytes for each.
+ * By default a gateway thread has at most 32,768, connected or waiting to come back, which makes 450 KiB; whoever allows more of
+ * one slot's tenants raises max_payload of NATS.
+ */
 export const presencePartsMax = 4096;
 export const presenceCharsMax = 64 * 1024 * 1024;
 export const presenceMs = 5000;

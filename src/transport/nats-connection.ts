@@ -50,7 +50,7 @@ export async function connectNats(config: NatsConfig, { name, log }: ConnectPart
 
 /** An address as it may be shown. */
 export function withoutCredentials(server: string): string {
-  return server.replace(/^([a-z+]+:\/\/)?[^/]*@/i, '$1');
+  return server.replace(/^([a-z+]+:\/\/)?.*@/i, '$1');
 }
 
 function options(config: NatsConfig, name: string): ConnectionOptions {
@@ -88,7 +88,7 @@ function options(config: NatsConfig, name: string): ConnectionOptions {
 /** `nats://user:password@host` and `nats://token@host`. */
 function credentialsOf(servers: readonly string[]): Pick<ConnectionOptions, 'user' | 'pass' | 'token'> {
   for (const server of servers) {
-    const [, info] = /^(?:[a-z+]+:\/\/)?([^/]*)@/i.exec(server) ?? [];
+    const [, info] = /^(?:[a-z+]+:\/\/)?(.*)@/i.exec(server) ?? [];
     if (info === undefined) continue;
     const colon = info.indexOf(':');
     if (colon < 0) return { token: decodeURIComponent(info) };

@@ -71,10 +71,6 @@ export class FrameInHand implements SlotFrame {
     return this.#header.seq;
   }
 
-  get resent(): boolean {
-    return this.#header.sends > 0;
-  }
-
   get ageMs(): number {
     return Math.max(0, this.#nowMs() - this.#header.sentAtMs);
   }

@@ -3,11 +3,18 @@
  *
  *   arrive ──▶ waiting (gateway not presented) ──▶ held (one before it is missing) ──▶ ready ──▶ finished
  *
- * Within a link frames are numbered without a gap. The first one that is seen sets the base; one below it comes late, because a
- * former owner may have run those between. One that is missing is waited for; does it not come, the link is broken: its
- * gateway hears of it, ends what waits as unknown and begins the next link, so that nothing waits for ever and nothing runs
- * out of order. After a former owner, whose frames were done in any order, those are not waited for that it must have done. A
- * link counts once its gateway has presented itself with it; what comes of older ones is dropped.
+ * Within a link frames are numbered without a gap. Of a link that began before us the first frame that is seen sets the base. One
+ * that is missing is waited for. A link counts once its gateway has presented itself with it; what comes of older ones is dropped.
+ *
+ * A link is broken when one of its frames must not run: it does not come, it comes below the base or after its turn, or its gateway
+ * does not present itself. What it opens and subscribes to is then unknown here, and nothing of the link may build on it: all
+ * that has not begun is late, as is whatever comes. The gateway hears of it until it begins the next link, and ends what waits
+ * as unknown, so that nothing waits for ever and nothing runs out of order.
+ *
+ * After a former owner, whose frames were done in any order, those are not waited for that it must have done. A frame is
+ * published after everything unacknowledged before it, and a consumer delivers in the order of the stream. So what is missing between
+ * frames of a former owner, and up to the first one that is not, was done and is gone. The one exception, a frame that the
+ * stream refused alone, comes after its turn.
  */
 import { gapMs, unpresentedMs } from './nats-bounds.ts';
 
@@ -16,14 +23,12 @@ export interface Numbered {
   readonly seq: number;
   /** A former owner had it. */
   readonly inherited: boolean;
-  /** Published again: those before it may still come. */
-  readonly resent: boolean;
 }
 
 export interface OrderEvents<T> {
   /** It is its turn. */
   readonly ready: (frame: T) => void;
-  /** Nobody knows whether those around it ran: it must not. */
+  /** It must not run, and its calls have to be answered: its link is broken. */
   readonly late: (frame: T) => void;
   /** It was done before, or its calls have ended already: to be acknowledged, and forgotten. */
   readonly dropped: (frame: T) => void;
@@ -45,8 +50,9 @@ export class FrameOrder<T extends Numbered> {
   /** The link of the last presence; 0 before the first one. */
   #link = 0;
   #present = false;
+  /** No link up to this one is any good. */
   #broken = 0;
-  /** The first seq of the link that was seen; 0 before. */
+  /** The first seq of the link, as far as we are concerned; 0 before it is known. */
   #base = 0;
   #next = 0;
   /** Everything so far was a former owner's. */
@@ -84,14 +90,12 @@ export class FrameOrder<T extends Numbered> {
   arrive(frame: T): void {
     const known = this.#open.get(nameOf(frame));
     if (known !== undefined) return this.#events.again(known, frame);
-    if (frame.link < this.#link || frame.link <= this.#broken) {
-      this.#events.dropped(frame);
-    } else if (!this.#present || frame.link > this.#link) {
-      this.#open.set(nameOf(frame), frame);
-      this.#waiting.set(frame, this.#monotonic());
-    } else {
-      this.#place(frame);
-    }
+    if (frame.link < this.#link) return this.#events.dropped(frame);
+    const counts = this.#present && frame.link === this.#link;
+    if (counts && frame.link > this.#broken) return this.#place(frame);
+    this.#open.set(nameOf(frame), frame);
+    if (frame.link <= this.#broken) this.#events.late(frame);
+    else this.#waiting.set(frame, this.#monotonic());
   }
 
   /** Its gateway has said who is there, and begins with this link or goes on with it. */
@@ -99,15 +103,18 @@ export class FrameOrder<T extends Numbered> {
     if (link < this.#link) return;
     this.#present = true;
     if (link > this.#link) {
-      this.#dropHeld();
-      this.#link = link;
-      this.#base = 0;
-      this.#next = 0;
+      for (const frame of this.#takeHeld()) this.#drop(frame);
+      // One that followed another one here has been nobody else's.
+      this.#base = this.#link === 0 ? 0 : 1;
+      this.#next = this.#base;
+      this.#inheriting = false;
       this.#skipped.length = 0;
+      this.#link = link;
     }
     const waiting = [...this.#waiting.keys()].filter((frame) => frame.link <= link);
     for (const frame of waiting.toSorted((a, b) => a.link - b.link || a.seq - b.seq)) {
-      this.#waiting.delete(frame);
+      // One before it may have broken the link, and those that waited with it.
+      if (!this.#waiting.delete(frame)) continue;
       this.#open.delete(nameOf(frame));
       this.arrive(frame);
     }
@@ -131,9 +138,14 @@ export class FrameOrder<T extends Numbered> {
     return forgotten;
   }
 
+  /** One of this link was not applied, whatever the reason: those after it must not build on it. */
+  giveUp(link: number): void {
+    if (link >= this.#link && link > this.#broken) this.#break(link);
+  }
+
   /** The stream lost what it had: whatever of the link is not here never comes. */
   lose(): void {
-    const link = Math.max(this.#link, ...[...this.#waiting.keys()].map((frame) => frame.link));
+    const link = Math.max(this.#link, this.#broken, ...[...this.#waiting.keys()].map((frame) => frame.link));
     if (link > 0) this.#break(link);
   }
 
@@ -142,11 +154,7 @@ export class FrameOrder<T extends Numbered> {
     if (this.#held.size > 0 && nowMs - this.#heldSinceMs >= gapMs) this.#break(this.#link);
     // Told again until its gateway begins the next link.
     else if (this.#broken > 0 && this.#broken >= this.#link && this.#present) this.#events.broken(this.#broken);
-    for (const [frame, sinceMs] of this.#waiting) {
-      if (nowMs - sinceMs < unpresentedMs) continue;
-      this.#waiting.delete(frame);
-      this.#events.late(frame);
-    }
+    for (const [{ link }, sinceMs] of this.#waiting) if (nowMs - sinceMs >= unpresentedMs) this.giveUp(link);
   }
 
   #place(frame: T): void {
@@ -159,6 +167,7 @@ export class FrameOrder<T extends Numbered> {
     this.#skip(frame);
     if (seq < this.#base || this.#isSkipped(seq)) {
       this.#open.set(nameOf(frame), frame);
+      this.giveUp(frame.link);
       this.#events.late(frame);
     } else if (seq < this.#next) {
       this.#events.dropped(frame);
@@ -170,14 +179,9 @@ export class FrameOrder<T extends Numbered> {
     }
   }
 
-  /**
-   * What is published for the first time is stored after everything before it. So whatever is missing between frames of a former
-   * owner, and up to the first one that is not, was done and is gone; unless the stream had refused it alone, in which case it
-   * comes late.
-   */
-  #skip({ seq, inherited, resent }: T): void {
+  #skip({ seq, inherited }: T): void {
     if (!this.#inheriting) return;
-    if (seq > this.#next && (inherited || !resent)) {
+    if (seq > this.#next) {
       this.#skipped.push([this.#next, seq - 1]);
       this.#next = seq;
     }
@@ -200,19 +204,17 @@ export class FrameOrder<T extends Numbered> {
 
   #break(link: number): void {
     this.#broken = link;
-    this.#dropHeld();
-    for (const frame of this.#waiting.keys()) {
-      if (frame.link > link) continue;
-      this.#waiting.delete(frame);
-      this.#drop(frame);
-    }
+    // Said before anything is forgotten elsewhere.
     this.#events.broken(link);
+    const waiting = [...this.#waiting.keys()].filter((frame) => frame.link <= link);
+    for (const frame of waiting) this.#waiting.delete(frame);
+    for (const frame of [...this.#takeHeld(), ...waiting]) this.#events.late(frame);
   }
 
-  #dropHeld(): void {
+  #takeHeld(): readonly T[] {
     const held = [...this.#held.values()];
     this.#held.clear();
-    for (const frame of held) this.#drop(frame);
+    return held;
   }
 
   #drop(frame: T): void {

@@ -18,6 +18,7 @@ import type { RemoteLink } from './contract.ts';
 import { NatsAnswers } from './nats-answers.ts';
 import { beatMs, makeAgainMs } from './nats-bounds.ts';
 import { slots, subjects } from './nats-names.ts';
+import { refuseOversize } from './nats-oversize.ts';
 import { NatsPost } from './nats-post.ts';
 import { NatsPublisher } from './nats-publisher.ts';
 import { ensureStreams, type StreamSettings } from './nats-streams.ts';
@@ -89,6 +90,7 @@ export class NatsGatewayLink implements RemoteLink {
       clock: parts.clock,
       epochOf: (slot) => this.#answers.epochOf(slot),
       onGivenUp: (slot, reason) => this.#giveUp(slot, reason),
+      onOversize: (slot, envelopes) => this.#refuse(slot, envelopes),
       onStreamAway: () => void this.#ensureStreams(),
     });
     this.#post.subscribe(`${subjects.acks(parts.gateway)}.*`, (message) => this.#publisher.acknowledgement(message));
@@ -177,6 +179,17 @@ export class NatsGatewayLink implements RemoteLink {
     this.#post.publish(subjects.beat, writeBeat({ gateway: this.#parts.gateway, closing }));
   }
 
+  /** Not at once, too: whoever sends is not answered before it has sent. */
+  #refuse(slot: number, envelopes: readonly unknown[]): void {
+    const about = { slot, envelopes: envelopes.length, bytesMax: this.#post.bodyBytesMax };
+    this.#gate.write('oversize', 'error', about, `a call does not fit into a message of NATS. ${payloadHint}`);
+    const records = refuseOversize(envelopes);
+    if (records === undefined) return this.#giveUp(slot, 'a session or subscription is longer than max_payload');
+    setImmediate(() => {
+      if (!this.#closed) this.#answer(slot, records);
+    });
+  }
+
   /** Not at once: it is found out in the middle of a sending. What comes until then goes the same way. */
   #giveUp(slot: number, reason: string): void {
     if (this.#givenUp.size === 0) setImmediate(() => this.#endGivenUp());
@@ -204,7 +217,12 @@ export class NatsGatewayLink implements RemoteLink {
     const link = this.#publisher.linkOf(slot);
     const { presence, rest } = sortTurnover(captured, this.#post.bodyBytesMax);
     if (presence.length === 0)
-      this.#gate.write('presence', 'error', { slot }, 'a session is too long for max_payload of the NATS server');
+      this.#gate.write(
+        'presence',
+        'error',
+        { slot, bytesMax: this.#post.bodyBytesMax },
+        `a session, or the list of all sessions of the slot, does not fit into a message of NATS: its calls are not taken. ${payloadHint}`,
+      );
     for (const [at, text] of presence.entries()) {
       const part = { gateway, slot, epoch, link, part: at + 1, last: at + 1 === presence.length, text };
       this.#post.publish(subjects.in(runtime), writePresence(part));
@@ -237,3 +255,5 @@ export class NatsGatewayLink implements RemoteLink {
     this.#ensuring = false;
   }
 }
+
+const payloadHint = 'Hint: raise max_payload of the NATS server';

@@ -20,8 +20,10 @@ export interface PublisherParts {
   readonly clock: Clock;
   /** The epoch under which the slot is served, as far as is known; else 0. */
   readonly epochOf: (slot: number) => number;
-  /** Too much waits, or a frame can never be sent: what waits for the slot must be taken as lost. */
+  /** Too much waits: what waits for the slot must be taken as lost. */
   readonly onGivenUp: (slot: number, reason: string) => void;
+  /** These envelopes can never be sent. The others of their frame are. */
+  readonly onOversize: (slot: number, envelopes: readonly unknown[]) => void;
   /** There is no stream. */
   readonly onStreamAway: () => void;
 }
@@ -63,10 +65,9 @@ export class NatsPublisher {
   send(slot: number, text: string): void {
     const queue = this.#queues[slot];
     if (queue === undefined) return;
-    const frames = splitFrame(text, this.#parts.post.bodyBytesMax);
-    if (frames === undefined)
-      return this.#parts.onGivenUp(slot, 'a call is longer than max_payload of the NATS server');
+    const { frames, tooLong } = splitFrame(text, this.#parts.post.bodyBytesMax);
     for (const frame of frames) this.#add(slot, queue, frame);
+    if (tooLong.length > 0) this.#parts.onOversize(slot, tooLong);
   }
 
   /** What came to a subject of acknowledgements. */

@@ -13,8 +13,8 @@ import type { SessionsChannel } from './sessions-channel.ts';
 
 /** Far more than a session with the claims of a token that fits into the headers of a request. */
 const messageBytesMax = 64 * 1024;
-/** Of a token's claims, with room for what is around them. */
-const depthMax = 64;
+/** More than the claims of such a token can nest, whatever depth its gateway allows. */
+const depthMax = 2048;
 
 export function natsSessionsChannel(nc: NatsConnection): SessionsChannel {
   let subscription: Subscription | undefined;
@@ -22,8 +22,10 @@ export function natsSessionsChannel(nc: NatsConnection): SessionsChannel {
   return {
     post(message) {
       const bytes = Buffer.from(JSON.stringify(message), 'utf8');
-      if (bytes.byteLength > Math.min(messageBytesMax, nc.info?.max_payload ?? messageBytesMax)) return;
-      if (connection.up && !nc.isDraining()) nc.publish(subjects.sessions, bytes);
+      if (bytes.byteLength > Math.min(messageBytesMax, nc.info?.max_payload ?? messageBytesMax)) return false;
+      if (!connection.up || nc.isDraining()) return false;
+      nc.publish(subjects.sessions, bytes);
+      return true;
     },
     onMessage(hear) {
       subscription = nc.subscribe(subjects.sessions, {

@@ -45,7 +45,7 @@ export class NatsSlotConsumer {
 
   async create(): Promise<void> {
     const { consumers, slot, epoch } = this.#parts;
-    await consumers.create(slot, epoch);
+    this.#doubt = await consumers.create(slot, epoch, this.#doubt);
     this.#stream = this.#doubt.created;
   }
 

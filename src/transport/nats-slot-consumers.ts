@@ -63,9 +63,10 @@ export class NatsSlotConsumers {
     return doubt.created === created ? doubt : noDoubt(created);
   }
 
-  /** @throws SlotTakenError */
-  async create(slot: number, epoch: number): Promise<void> {
+  /** What is in doubt by then: given, unless a former owner had to be ended once more. @throws SlotTakenError */
+  async create(slot: number, epoch: number, given: Doubt): Promise<Doubt> {
     const manager = await this.#jetstream();
+    let doubt = given;
     for (let attempt = 1; ; attempt += 1) {
       try {
         await manager.consumers.add(streams.calls, {
@@ -79,12 +80,12 @@ export class NatsSlotConsumers {
           max_deliver: -1,
           max_ack_pending: inHandMax,
         });
-        return;
+        return doubt;
       } catch (error) {
         // A former owner that is still about made its own again.
         if (attempt === 5 || apiCode(error) !== notUnique) throw error;
         await delay(100);
-        await this.fence(slot, epoch);
+        doubt = await this.fence(slot, epoch);
       }
     }
   }

@@ -21,10 +21,12 @@ import { subjects } from './nats-names.ts';
 import { NatsPost } from './nats-post.ts';
 import { NatsPresences } from './nats-presence.ts';
 import { NatsRoster } from './nats-roster.ts';
-import { NatsSlot, type SlotCounts } from './nats-slot.ts';
+import { NatsSlot } from './nats-slot.ts';
 import { NatsSlotConsumers, readConsumerName } from './nats-slot-consumers.ts';
+import type { SlotCounts } from './nats-slot-parts.ts';
 import { NatsSlotReader } from './nats-slot-reader.ts';
 import { cutText } from './nats-split.ts';
+import { NatsStandstill } from './nats-standstill.ts';
 import { ensureStreams, type StreamSettings } from './nats-streams.ts';
 import { pieceOf, readBeat, readOut, readPresence, writeAnswer, writeLost, writeSync } from './nats-wire.ts';
 
@@ -59,6 +61,7 @@ export class NatsSlotLink implements SlotLink {
   readonly #deadLetters: NatsDeadLetters;
   readonly #presences: NatsPresences;
   readonly #roster: NatsRoster;
+  readonly #standstill: NatsStandstill;
   readonly #greeter: NatsGreeter;
   readonly #inbox = createInbox();
   readonly #slots = new Map<number, NatsSlot>();
@@ -81,6 +84,7 @@ export class NatsSlotLink implements SlotLink {
     this.#deadLetters = new NatsDeadLetters(nc, this.#gate, clock.now);
     this.#presences = new NatsPresences(clock.monotonic);
     this.#roster = new NatsRoster(clock.monotonic);
+    this.#standstill = new NatsStandstill(clock.monotonic, () => this.#roster.awake());
     this.#greeter = new NatsGreeter(runtime, clock.monotonic, (subject, data) => this.#post.publish(subject, data));
     this.#post.subscribe(`${this.#inbox}.*`, (message) => this.#pulled(message));
     this.#post.subscribe(subjects.in(runtime), (message) => this.#presence(message));
@@ -277,13 +281,13 @@ export class NatsSlotLink implements SlotLink {
   }
 
   #tick(): void {
-    if (!this.#post.up) return;
+    if (this.#standstill.justOver() || !this.#post.up) return;
     this.#presences.tick();
     for (const taken of this.#slots.values()) taken.tick();
   }
 
   #everySecond(): void {
-    if (!this.#post.up) return;
+    if (this.#standstill.justOver() || !this.#post.up) return;
     for (const gateway of this.#roster.silent()) this.#gone(gateway);
     for (const gateway of this.#roster.gateways) {
       const positions = [...this.#slots.values()].flatMap((taken) => taken.positionFor(gateway) ?? []);

@@ -7,43 +7,17 @@
  * hand for long is kept alive at the server. When the consumer vanishes, it is made again under the same epoch, unless somebody
  * serves the slot under a higher one. A clean release leaves no doubt behind.
  */
-import type { Clock } from '../host/clock.ts';
-import type { SlotFrame } from './contract.ts';
 import { deliveriesMax, workingMs } from './nats-bounds.ts';
-import type { DeadLetter, NatsDeadLetters } from './nats-dead-letters.ts';
+import type { DeadLetter } from './nats-dead-letters.ts';
 import type { Delivery } from './nats-delivery.ts';
 import { FrameInHand } from './nats-frame-in-hand.ts';
 import type { OrderEvents } from './nats-frame-order.ts';
 import { NatsLanes } from './nats-lanes.ts';
-import { NatsSlotConsumer, type SlotConsumerParts } from './nats-slot-consumer.ts';
+import { presenceFrame } from './nats-presence-frame.ts';
+import { NatsSlotConsumer } from './nats-slot-consumer.ts';
+import type { NatsSlotParts } from './nats-slot-parts.ts';
 import type { NatsSlotReader } from './nats-slot-reader.ts';
 import { type PresencePart, readCalls, type SlotPosition } from './nats-wire.ts';
-
-export interface NatsSlotParts extends SlotConsumerParts {
-  readonly clock: Clock;
-  readonly deadLetters: NatsDeadLetters;
-  readonly reader: (onAway: (reason: string) => void) => NatsSlotReader;
-  readonly deliver: (frame: SlotFrame) => void;
-  /** Does nothing without a connection. */
-  readonly acknowledge: (reply: string, verdict: '+ACK' | '+WPI') => void;
-  /** A gateway whose frames come does not know this owner. */
-  readonly greet: (gateway: string) => void;
-  /** The gateway must give up this link. */
-  readonly tellBroken: (gateway: string, link: number) => void;
-  /** Of one message to NATS. */
-  readonly frameBytesMax: () => number;
-  readonly counts: SlotCounts;
-}
-
-/** Of all slots together. */
-export interface SlotCounts {
-  /** Bytes of frames in hand. */
-  bytesInHand: number;
-  redeliveries: number;
-  copies: number;
-  malformed: number;
-  broken: number;
-}
 
 export class NatsSlot {
   readonly slot: number;
@@ -58,6 +32,7 @@ export class NatsSlot {
   readonly #left = new Set<number>();
   #state: 'taking' | 'open' | 'releasing' | 'over' = 'taking';
   #onIdle: (() => void) | undefined;
+  #released: Promise<void> | undefined;
 
   constructor(parts: NatsSlotParts) {
     this.slot = parts.slot;
@@ -164,14 +139,8 @@ export class NatsSlot {
     if (this.#state === 'open') this.reader.start();
   }
 
-  async release(): Promise<void> {
-    const wasOpen = this.#state === 'open';
-    if (this.#state !== 'over') this.#state = 'releasing';
-    this.reader.stop();
-    this.#leaveHeld();
-    if (this.#given > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
-    if (wasOpen) await this.#consumer.remove(() => this.#left.size);
-    this.#state = 'over';
+  release(): Promise<void> {
+    return (this.#released ??= this.#release());
   }
 
   /** At once; nothing is acknowledged any more. */
@@ -179,6 +148,16 @@ export class NatsSlot {
     this.#state = 'over';
     this.reader.stop();
     this.#leaveHeld();
+  }
+
+  async #release(): Promise<void> {
+    const wasOpen = this.#state === 'open';
+    if (this.#state !== 'over') this.#state = 'releasing';
+    this.reader.stop();
+    this.#leaveHeld();
+    if (this.#given > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+    if (wasOpen) await this.#consumer.remove(() => this.#left.size);
+    this.#state = 'over';
   }
 
   *#open(): Iterable<FrameInHand> {
@@ -190,25 +169,42 @@ export class NatsSlot {
     return {
       ready: (frame) => this.#give(frame, false),
       late: (frame) => this.#give(frame, true),
-      dropped: (frame) => this.#acknowledge(frame),
+      dropped: (frame) => this.#drop(frame),
       again: (frame, copy) => this.#again(frame, copy),
       broken: (link) => {
         counts.broken += 1;
-        gate.write('broken', 'warn', { slot, gateway, link }, 'frames are missing; the gateway begins anew');
+        gate.write(
+          'broken',
+          'warn',
+          { slot, gateway, link },
+          'frames of a gateway were lost or cannot run; it begins anew',
+        );
         tellBroken(gateway, link);
       },
     };
   }
 
   #give(frame: FrameInHand, late: boolean): void {
-    const { deliveries, streamSeq } = frame.delivery;
-    const deadly = streamSeq === this.#consumer.deadly;
-    frame.late = late || deadly || deliveries > deliveriesMax;
+    const { deliveries } = frame.delivery;
     this.#given += 1;
     // Its calls end as unknown, and people can look at it.
-    if (deadly) frame.condemned = `${deliveriesMax} owners of the slot died with it`;
+    if (this.#isDeadly(frame)) frame.condemned = deadlyReason;
     else if (deliveries > deliveriesMax) frame.condemned = `it was delivered ${deliveries} times`;
+    frame.late = late || frame.condemned !== undefined;
     this.#parts.deliver(frame);
+    if (frame.condemned !== undefined) this.#lanes.orderOf(frame.gateway).giveUp(frame.link);
+  }
+
+  /** Its gateway has ended its calls, or they were answered before. */
+  #drop(frame: FrameInHand): void {
+    if (!this.#isDeadly(frame)) return this.#acknowledge(frame);
+    // An owner died before its letter was stored: people must see it all the same.
+    this.#given += 1;
+    this.#aside(frame, 'undone', deadlyReason, frame.data);
+  }
+
+  #isDeadly({ delivery }: FrameInHand): boolean {
+    return delivery.streamSeq === this.#consumer.deadly;
   }
 
   #done(frame: FrameInHand): void {
@@ -276,23 +272,9 @@ export class NatsSlot {
 
   /** Another stream: what waited in the old one never comes, and its numbers are those of other frames now. */
   #startOver(): void {
-    for (const order of this.#lanes.orders) order.lose();
     for (const frame of this.#open()) frame.unknownToServer = true;
+    for (const order of this.#lanes.orders) order.lose();
   }
 }
 
-function presenceFrame(slot: number, gateway: string, text: string): SlotFrame {
-  const nothing = (): void => {};
-  return {
-    slot,
-    gateway,
-    kind: 'presence',
-    text,
-    ageMs: 0,
-    doubtful: false,
-    late: false,
-    done: nothing,
-    bury: nothing,
-    callers: nothing,
-  };
-}
+const deadlyReason = `${deliveriesMax} owners of the slot died with it`;

@@ -1,29 +1,45 @@
 /**
  * Text that is too long for one message. Inbound frames are parted between envelopes, so that each part is a frame of its
- * own; records are cut anywhere but between the halves of a surrogate pair, and joined again.
+ * own, and what cannot be parted is named; records are cut anywhere but between the halves of a surrogate pair, and joined again.
  */
 import { decodeInbound } from '../protocol/envelope.ts';
 
-/** Frames of at most `bytesMax`, together the same envelopes; undefined when one envelope alone is too long. */
-export function splitFrame(frame: string, bytesMax: number): string[] | undefined {
-  if (Buffer.byteLength(frame) <= bytesMax) return [frame];
-  let envelopes: readonly unknown[];
-  try {
-    envelopes = decodeInbound(frame);
-  } catch {
-    return undefined;
-  }
-  return Array.isArray(envelopes) ? splitEnvelopes(envelopes, bytesMax) : undefined;
+export interface Split {
+  /** Of at most so many bytes each, together the same envelopes in the same order but those that are too long. */
+  readonly frames: readonly string[];
+  /** Envelopes that are longer than that alone; or the text itself, should it be no frame. */
+  readonly tooLong: readonly unknown[];
 }
 
-function splitEnvelopes(envelopes: readonly unknown[], bytesMax: number): string[] | undefined {
+export function splitFrame(frame: string, bytesMax: number): Split {
+  if (Buffer.byteLength(frame) <= bytesMax) return { frames: [frame], tooLong: [] };
+  const split = { frames: [], tooLong: [] };
+  splitEnvelopes(envelopesOf(frame), bytesMax, split);
+  return split;
+}
+
+function envelopesOf(frame: string): readonly unknown[] {
+  try {
+    const envelopes: unknown = decodeInbound(frame);
+    return Array.isArray(envelopes) ? envelopes : [frame];
+  } catch {
+    return [frame];
+  }
+}
+
+function splitEnvelopes(
+  envelopes: readonly unknown[],
+  bytesMax: number,
+  into: { frames: string[]; tooLong: unknown[] },
+): void {
   const frame = JSON.stringify(envelopes);
-  if (Buffer.byteLength(frame) <= bytesMax) return [frame];
-  if (envelopes.length < 2) return undefined;
-  const half = envelopes.length >> 1;
-  const first = splitEnvelopes(envelopes.slice(0, half), bytesMax);
-  const second = splitEnvelopes(envelopes.slice(half), bytesMax);
-  return first === undefined || second === undefined ? undefined : [...first, ...second];
+  if (Buffer.byteLength(frame) <= bytesMax) into.frames.push(frame);
+  else if (envelopes.length < 2) into.tooLong.push(...envelopes);
+  else {
+    const half = envelopes.length >> 1;
+    splitEnvelopes(envelopes.slice(0, half), bytesMax, into);
+    splitEnvelopes(envelopes.slice(half), bytesMax, into);
+  }
 }
 
 export function cutText(text: string, bytesMax: number): string[] {

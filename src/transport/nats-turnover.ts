@@ -20,8 +20,9 @@ export function sortTurnover(frames: readonly string[], bytesMax: number): Turno
   for (const frame of frames) {
     for (const envelope of decodeInbound(frame)) (ofPresence.has(envelope[0]) ? presence : rest).push(envelope);
   }
+  const split = splitFrame(JSON.stringify(presence), bytesMax);
   return {
-    presence: splitFrame(JSON.stringify(presence), bytesMax) ?? [],
+    presence: split.tooLong.length > 0 ? [] : split.frames,
     rest: rest.length === 0 ? undefined : JSON.stringify(rest),
   };
 }

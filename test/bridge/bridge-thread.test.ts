@@ -40,7 +40,6 @@ describe('the bridge thread', () => {
     await ask('start');
     await ask('take', { slot, epoch: 7 });
     expect(nats.taken).toEqual(new Map([[slot, 7]]));
-    ask('present');
     nats.deliver(a, slot, [open(1, infoOf('ann')), call(1, 1)]);
     // Nothing is run before the slot is known to hold data.
     expect(await ask('nextUnmarked')).toBe(slot);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkFrame } from '../../src/bridge/envelope-check.ts';
+import { checkFrame, isLegal } from '../../src/bridge/envelope-check.ts';
 import { type Inbound, InboundFrame, inboundOp } from '../../src/protocol/envelope.ts';
 import { a, b, call, detach, end, httpInfo, infoOf, open, present, read, slot, startBridge, subscribe } from './rig.ts';
 
@@ -8,7 +8,12 @@ const check = (content: unknown, kind: 'calls' | 'presence' = 'calls') =>
   checkFrame({ text: typeof content === 'string' ? content : JSON.stringify(content), slot, kind }, 64);
 const reasonOf = (content: unknown, kind: 'calls' | 'presence' = 'calls') => {
   const checked = check(content, kind);
-  return checked.kind === 'illegal' ? checked.reason : 'legal';
+  if (checked.kind === 'illegal') return checked.reason;
+  return checked.envelopes.map((envelope) => (isLegal(envelope) ? 'legal' : envelope.reason)).join();
+};
+const envelopesOf = (content: unknown) => {
+  const checked = check(content);
+  return checked.kind === 'envelopes' ? checked.envelopes : [];
 };
 
 describe('a frame as a gateway writes it', () => {
@@ -32,9 +37,7 @@ describe('a frame as a gateway writes it', () => {
     frame.addCall(1, 2, 'counter', 'c', 'add', '', -1, 0, undefined);
     frame.addCall(1, 3, 'counter', 'c', 'add', '', -1, 0, undefined, trace);
     frame.addCall(1, 4, 'counter', 'c', 'add', '', -1, 0, 7, '|only-a-request');
-    const checked = check(frame.take()!);
-    expect(checked).toMatchObject({ kind: 'legal' });
-    expect(checked.kind === 'legal' && checked.envelopes).toEqual([
+    expect(envelopesOf(frame.take()!)).toEqual([
       ...said,
       [2, 1, 1, 'counter', 'é"\\', 'add', 'client-a1:7', 6, 100, { deep: [[1]] }],
       [2, 1, 2, 'counter', 'c', 'add', '', -1, 0],
@@ -44,12 +47,11 @@ describe('a frame as a gateway writes it', () => {
   });
 
   it('loses what is added to who a session is', () => {
-    const checked = check([[inboundOp.open, 1, { ...infoOf('ann'), admin: true }]]);
-    expect(checked.kind === 'legal' && checked.envelopes).toEqual([open(1, infoOf('ann'))]);
+    expect(envelopesOf([[inboundOp.open, 1, { ...infoOf('ann'), admin: true }]])).toEqual([open(1, infoOf('ann'))]);
   });
 });
 
-describe('a frame that no gateway writes', () => {
+describe('what no gateway writes', () => {
   const changed = (envelope: Inbound, at: number, value: unknown) => {
     const copy: unknown[] = [...envelope];
     copy[at] = value;
@@ -91,7 +93,10 @@ describe('a frame that no gateway writes', () => {
     ['call: ack is malformed', changed(call(1, 1), 7, -2)],
     ['call: with ack, key must be', changed(call(1, 1), 7, 3)],
     ['call: deadlineMs is malformed', changed(call(1, 1), 8, -1)],
-    ['call: the trace is malformed', changed(call(1, 1), 10, 'no bar')],
+    ...['no bar', '', '|', '01-x|r', `|${'r'.repeat(322)}`, '|a\nb', '|\ud800', 7].map((trace): [string, unknown] => [
+      'call: the trace is malformed',
+      changed(call(1, 1), 10, trace),
+    ]),
     ['call: noInput is malformed', [[...changed(call(1, 1), 10, '|r')[0]!, false]]],
     ['read: it has no number', changed(read(1, 1), 2, '1')],
     ['read: it names no legal actor', changed(read(1, 1), 3, 'constructor ')],
@@ -99,16 +104,28 @@ describe('a frame that no gateway writes', () => {
     ['subscribe: the epoch is malformed', [[...subscribe(1), 'e'.repeat(65), 1]]],
     ['subscribe: the number of the position', [[...subscribe(1), 'epoch', -1]]],
     ['subscribe: the stream is unknown', changed(subscribe(1), 4, 'all')],
-    ['JSON must nest at most 67 levels', [changed(call(1, 1), 9, JSON.parse('['.repeat(80) + ']'.repeat(80)))[0]]],
+    ['JSON must nest at most 66 levels', [changed(call(1, 1), 9, JSON.parse('['.repeat(80) + ']'.repeat(80)))[0]]],
     ['must not hold a key "__proto__"', '[[0,1,{"__proto__":{}}]]'],
   ])('is refused: %s', (reason, content) => {
     expect(reasonOf(content)).toContain(reason);
   });
 
-  it('tells which calls can be made out in it, however deep it is', () => {
-    const deep = JSON.parse('['.repeat(80) + ']'.repeat(80)) as unknown;
-    expect(check([call(1, 8, 'echo', { input: deep }), read(1, 9), [2, 1, 'x']])).toMatchObject({ calls: [8, 9] });
-    expect(check('['.repeat(100_000))).toMatchObject({ kind: 'illegal', calls: [] });
+  it('says nothing of what is beside it, and tells which call it is', () => {
+    const deep = (levels: number) => JSON.parse('['.repeat(levels) + ']'.repeat(levels)) as unknown;
+    const proto = JSON.parse('{"__proto__":1}') as Record<string, unknown>;
+    const frame = [call(1, 7), call(1, 8, 'echo', { input: deep(80) }), read(1, 9), [2, 1, 'x'], read(0, 10)];
+    expect(envelopesOf([...frame, open(2, infoOf('ann', { claims: proto })), end(1)])).toEqual([
+      call(1, 7),
+      { reason: 'envelope 2 of 7: JSON must nest at most 66 levels', call: 8 },
+      read(1, 9),
+      { reason: 'envelope 4 of 7: call has 3 fields', call: undefined },
+      { reason: 'envelope 5 of 7: read names no session', call: 10 },
+      { reason: 'envelope 6 of 7: JSON must not hold a key "__proto__"', call: undefined },
+      end(1),
+    ]);
+    expect(check('['.repeat(100_000))).toMatchObject({ kind: 'illegal' });
+    const deepest = JSON.stringify(end(1)).replace('1', '['.repeat(100_000) + ']'.repeat(100_000));
+    expect(reasonOf(`[${deepest},[1,1]]`)).toMatch(/^envelope 1 of 2: [^,]*,legal$/);
   });
 
   it('is not one of presence when it asks for something', () => {
@@ -139,8 +156,13 @@ describe('whatever comes', () => {
     fc.assert(
       fc.property(frames, fc.constantFrom('calls' as const, 'presence' as const), (text, kind) => {
         const checked = check(text, kind);
-        if (checked.kind === 'legal') expect(check(checked.envelopes, kind)).toEqual(checked);
-        else expect(checked.reason).not.toBe('');
+        if (checked.kind === 'illegal') {
+          expect(checked.reason).not.toBe('');
+          return;
+        }
+        const legal = checked.envelopes.filter(isLegal);
+        expect(check(legal, kind)).toEqual({ kind: 'envelopes', envelopes: legal });
+        for (const envelope of checked.envelopes) if (!isLegal(envelope)) expect(envelope.reason).not.toBe('');
       }),
       { numRuns: 2000 },
     );

@@ -159,7 +159,23 @@ describe('presence', () => {
     const rig = await startBridge();
     const frame = rig.nats.deliver(a, slot, [open(1, infoOf('ann')), call(1, 1)], presence);
     expect(frame.buried).toBe('envelope 2 of 2: call is no presence');
-    expect(rig.bridge.counts().sessions).toBe(0);
+    expect(outcomeOf(rig, a, 1)).toBe('UNKNOWN');
+    expect(rig.shards.calls).toEqual([]);
+  });
+
+  it('of one gateway is newer than what another sent before it of a session that it gave away', async () => {
+    const rig = await startBridge();
+    rig.nats.deliver(a, slot, [present()], presence);
+    rig.nats.deliver(b, slot, [open(5, infoOf('ann')), present(5)], presence);
+    rig.nats.deliver(a, slot, [open(1, infoOf('ann')), call(1, 1, 'echo', { key: 'k' })], { ageMs: 9000 });
+    expect(outcomeOf(rig, a, 1)).toBe('UNKNOWN');
+    rig.nats.deliver(b, slot, [call(5, 2)]);
+    await until(() => outcomeOf(rig, b, 2) === 'ok');
+    // The client goes there again.
+    rig.nats.deliver(a, slot, [open(2, infoOf('ann')), call(2, 3)]);
+    await until(() => outcomeOf(rig, a, 3) === 'ok');
+    rig.nats.deliver(a, slot, [end(2)]);
+    expect(rig.bridge.counts()).toMatchObject(nothingLeft);
   });
 
   it('is newer than what is found in a queue: a list of sessions there ends none', async () => {

@@ -26,7 +26,7 @@ export interface BridgeRig {
 }
 
 export async function startBridge(
-  options: { shards?: number; limits?: Partial<Limits>; clock?: Clock; life?: number } = {},
+  options: { shards?: number; limits?: Partial<Limits>; clock?: Clock } = {},
 ): Promise<BridgeRig> {
   const shards = new FakeShards(options.shards ?? 1);
   const nats = new FakeSlotLink();
@@ -34,7 +34,6 @@ export async function startBridge(
     slotLink: nats,
     link: shards,
     boot: 'this-boot',
-    life: options.life ?? 0,
     limits: { ...defaultLimits, ...options.limits },
     log: silent,
     clock: options.clock ?? systemClock,

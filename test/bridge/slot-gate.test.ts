@@ -49,6 +49,26 @@ describe('a slot that is not known to hold data', () => {
     await until(() => outcomeOf(rig, a, 3) === 'ok');
   });
 
+  it('is asked for however the opening is written, and not for what only looks like one', async () => {
+    for (const [head, isHeld] of [
+      ['[ [0 ,', true],
+      ['[[1,9],\n[-0,', true],
+      ['[[0e1,', true],
+      ['[[1,9],[1,"[[0,",', false],
+    ] as const) {
+      const rig = unmarked();
+      await rig.bridge.takeSlot(slot, 1);
+      const frame = rig.nats.deliver(
+        a,
+        slot,
+        `${head}1,${JSON.stringify(infoOf('ann'))}],${JSON.stringify(call(1, 1))}]`,
+      );
+      await quiet();
+      expect([head, rig.shards.all.length, frame.done || frame.buried !== undefined]).toEqual([head, 0, !isHeld]);
+      await rig.bridge.close();
+    }
+  });
+
   it('is asked for again when it could not be marked, as long as it matters', async () => {
     const rig = unmarked();
     await rig.bridge.takeSlot(slot, 1);

@@ -84,6 +84,21 @@ describe('a forged or unfit token', () => {
       expect([401, 431]).toContain(status);
   });
 
+  it('is refused when its claims could not go where other JSON of clients goes, and the log says so', async () => {
+    const rig = await startRig({ limits: { depthMax: 20 } });
+    const deep = (levels: number) => ({ deep: JSON.parse('['.repeat(levels) + ']'.repeat(levels)) as unknown });
+    const proto = JSON.parse(`{"__proto__":{"admin":true},"more":1}`) as Record<string, unknown>;
+    expect(await doors(rig, token(claims(deep(19))))).toEqual([101, 200]);
+    expect(await doors(rig, token(claims(deep(20))))).toEqual([401, 401]);
+    expect(await doors(rig, token(claims({ inner: proto })))).toEqual([401, 401]);
+    const client = await connect(rig, { token: token(), protocols: ['fermata.v1'] });
+    client.send({ type: 'auth', token: token(claims(deep(20))) });
+    expect(await client.next('error')).toMatchObject({ re: { type: 'auth' }, code: 'UNAUTHORIZED' });
+    const log = rig.lines.join('');
+    expect(log).toContain('the claims cannot be used: JSON must nest at most 20 levels');
+    expect(log).toContain('the claims cannot be used: JSON must not hold a key');
+  });
+
   it('gets one body for every reason, and the log gets the reason without the token', async () => {
     const rig = await startRig();
     const bodies = new Set<string>();

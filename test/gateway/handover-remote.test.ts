@@ -13,6 +13,9 @@ const { open, end, detach } = inboundOp;
 /** What gateways of several processes share: text, heard by all, its sender included. */
 class Air {
   readonly heard: string[] = [];
+  /** Messages of this kind are refused, or lost without a word. */
+  drops: string | undefined;
+  loses: string | undefined;
   readonly #hearers = new Set<(message: unknown) => void>();
 
   peers(key: string): Peers {
@@ -30,12 +33,16 @@ class Air {
     return { key, channel, has: (peer) => /^[a-z0-9]{8,40}$/.test(peer), outlive: true };
   }
 
-  say(message: object): void {
+  say(message: object): boolean {
+    const { kind } = message as { kind: string };
+    if (kind === this.drops) return false;
+    if (kind === this.loses) return true;
     const text = JSON.stringify(message);
     this.heard.push(text);
     setImmediate(() => {
       for (const hear of this.#hearers) hear(JSON.parse(text));
     });
+    return true;
   }
 }
 
@@ -94,12 +101,69 @@ describe('a session that its client left at a gateway of another process', () =>
         additions: true,
         ...wrong.shift(),
       };
-      asked.post({ kind: 'answer', to: 'gatewaybbbb', ask, handed: { info, connectedMs: 1, shards: [0] } });
+      asked.post({
+        kind: 'answer',
+        from: 'gatewaycccc',
+        to: 'gatewaybbbb',
+        ask,
+        handed: { info, connectedMs: 1, shards: [0] },
+      });
     });
     const tries = await Promise.all([1, 2, 3, 4].map(() => comeBack(b, `gatewaycccc.${'A'.repeat(32)}`, given)));
     for (const { welcome } of tries) expect(welcome).toMatchObject({ resumed: false });
     expect(wrong).toEqual([]);
     expect(b.shards.frames).toEqual([]);
+  });
+
+  it('ends where it was when the answer cannot be sent', async () => {
+    const { a, b, air } = await startTwo();
+    const before = await lost(a, given);
+    air.drops = 'answer';
+    expect((await comeBack(b, before.resumeToken, given)).welcome).toMatchObject({ resumed: false });
+    // At once: the other one gave up after a second, and this one would after two.
+    expect(a.shards.ops(end)).toEqual([[end, 1]]);
+    expect(a.gateway.counts()).toEqual(nothing);
+    expect(b.shards.frames).toEqual([]);
+  });
+
+  it.each(['answer', 'taken'] as const)('ends where it was when its %s is lost on the way', async (kind) => {
+    const { a, b, air } = await startTwo();
+    const before = await lost(a, given);
+    air.loses = kind;
+    const { welcome } = await comeBack(b, before.resumeToken, given);
+    expect(welcome).toMatchObject({ resumed: kind === 'taken' });
+    await until(() => a.shards.ops(end).length === 1);
+    // Under the number that it had there, which means nothing where it lives on.
+    expect(a.shards.ops(end)).toEqual([[end, 1]]);
+    expect(a.gateway.counts()).toEqual(nothing);
+    expect(b.gateway.counts()).toMatchObject({ sockets: 1, tenants: 1 });
+  });
+
+  it('is told of to nobody between the two', async () => {
+    const { a, b, air } = await startTwo();
+    const before = await lost(a, given);
+    air.loses = 'taken';
+    await comeBack(b, before.resumeToken, given);
+    const remote = a.shards as FakeRemote;
+    remote.turnover(a.shards.seen[0]!.shard);
+    expect(remote.presented).toEqual([[inboundOp.present, 0, []]]);
+  });
+
+  it('has nothing that its peer may have added', async () => {
+    const { b, air } = await startTwo();
+    const asked = air.peers('gatewaycccc').channel!;
+    asked.onMessage((message) => {
+      const { kind, ask } = message as { kind: string; ask: number };
+      if (kind !== 'ask') return;
+      const who = { tenant: 'acme', userId: 'user-1', sessionId: 's', clientId: 'c' };
+      const info = { ...who, claims: {}, kind: 'ws', additions: true, admin: true };
+      const handed = { info, connectedMs: 1, shards: [0], inFlight: { calls: 100_000 } };
+      asked.post({ kind: 'answer', from: 'gatewaycccc', to: 'gatewaybbbb', ask, handed });
+    });
+    const { client, welcome } = await comeBack(b, `gatewaycccc.${'A'.repeat(32)}`, given);
+    expect(welcome).toMatchObject({ resumed: true });
+    expect(await client.rpc('echo', 1)).toMatchObject({ result: 1 });
+    expect(b.shards.ops(open)[0]![2]).not.toHaveProperty('admin');
   });
 
   it('still goes to the other one while its own gateway stops; what is left there ends with it', async () => {

@@ -192,7 +192,7 @@ describe('a gateway that does not answer', () => {
       { info: { ...info, clientId: 5 }, connectedMs: 1, shards: [] },
       'session',
     ];
-    const asks = impersonate(boot, ({ ask }) => ({ kind: 'answer', to: '1', ask, handed: wrong.shift() }));
+    const asks = impersonate(boot, ({ ask }) => ({ kind: 'answer', from: '0', to: '1', ask, handed: wrong.shift() }));
     const results = await Promise.all([1, 2, 3, 4, 5].map(() => comeBack(rig, foreign, given)));
     expect(asks).toHaveLength(5);
     for (const { welcome } of results) expect(welcome).toMatchObject({ resumed: false });
@@ -215,7 +215,13 @@ describe('a gateway that does not answer', () => {
     channels.push(channel);
     impersonate(boot, ({ ask }) => {
       late = () =>
-        channel.postMessage({ kind: 'answer', to: '1', ask, handed: { info, connectedMs: 1, shards: [1, 7] } });
+        channel.postMessage({
+          kind: 'answer',
+          from: '0',
+          to: '1',
+          ask,
+          handed: { info, connectedMs: 1, shards: [1, 7] },
+        });
       return undefined;
     });
     const { client } = await comeBack(rig, foreign, given);
@@ -258,7 +264,7 @@ describe('a gateway that does not answer', () => {
     await until(() => ask !== undefined);
     client.socket.close();
     await until(() => rig.gateway.counts().sockets === 0);
-    channel.postMessage({ kind: 'answer', to: '1', ask, handed: { info, connectedMs: 1, shards: [0] } });
+    channel.postMessage({ kind: 'answer', from: '0', to: '1', ask, handed: { info, connectedMs: 1, shards: [0] } });
     await until(() => rig.shards.ops(end).length === 1);
     expect(rig.shards.ops(end)).toEqual([[end, 2]]);
     expect(rig.gateway.counts().detached).toBe(0);

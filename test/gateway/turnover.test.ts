@@ -135,6 +135,39 @@ describe('a gateway whose shards are slots of other processes', () => {
     expect(remote.ops(subscribe).at(-1)!.slice(5)).toEqual(['e1', 3]);
     expect(rig.gateway.counts().sockets).toBe(1);
   });
+
+  it('ends event streams that waited for it, behind what waits of them in the queue', async () => {
+    const { rig, remote, slot } = await start();
+    remote.paused = true;
+    const refused = openStream(rig);
+    await until(() => remote.waiting.length === 1);
+    remote.turnover(slot);
+    expect((await refused).status).toBe(503);
+    expect(remote.presented).toEqual([[present, 0, []]]);
+    await until(() => remote.waiting.length === 2);
+    remote.resume();
+    expect(remote.seen.map(({ envelope }) => envelope.slice(0, 2))).toEqual([
+      [open, 1],
+      [subscribe, 1],
+      [end, 1],
+    ]);
+  });
+
+  it('hears of the end of callers over HTTP whose calls its queue still holds', async () => {
+    const { rig, remote, slot } = await start();
+    remote.paused = true;
+    const answer = post(rig, '/v1/actors/counter/c1/echo', '1');
+    await until(() => remote.waiting.length === 1);
+    remote.turnover(slot);
+    remote.resume();
+    expect((await answer).status).toBe(200);
+    // Its session is not among those that the next one is told of.
+    remote.turnover(slot);
+    expect(remote.presented).toEqual([[present, 0, []]]);
+    rig.clock.skewMs = 700_000;
+    await until(() => remote.ops(end).length === 1);
+    expect(rig.gateway.counts()).toMatchObject({ httpPrincipals: 0, tenants: 0 });
+  });
 });
 
 describe('answers that were lost on the way', () => {

@@ -133,6 +133,14 @@ describe('NATS', () => {
     );
   });
 
+  test('an address has no path, which may be the rest of a token, unless a proxy stands before a hub', () => {
+    expect(problems({}, { NATS_URL: 'nats://tok/en@host:4222' })).toHaveLength(1);
+    expect(problems({}, { NATS_URL: 'nats://host:4222/' })).toEqual([]);
+    const hubs = (list: string) => problems({ '--nats': 'managed', '--leaf-remotes': list });
+    expect(hubs('nats-leaf://tok/en@hub:7422')).toHaveLength(1);
+    expect(hubs('wss://hub.example.com/nats')).toEqual([]);
+  });
+
   test('a setting of NATS without NATS means nothing, and that is said', () => {
     expect(problems({}, { NATS_TOKEN: 'word' })).toEqual([
       'NATS_TOKEN (environment): means nothing without NATS servers; set NATS_URL',

@@ -1,6 +1,14 @@
 import { describe, expect, it, test } from 'vitest';
 import { decodeInbound, InboundFrame, inboundOp } from '../../src/protocol/envelope.ts';
-import { isRequestId, parseTraceparent, traceFields, traceparentOf, traceText } from '../../src/protocol/trace.ts';
+import {
+  callRequestId,
+  isRequestId,
+  isTrace,
+  parseTraceparent,
+  traceFields,
+  traceparentOf,
+  traceText,
+} from '../../src/protocol/trace.ts';
 
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 const parent = 'b7ad6b7169203331';
@@ -46,6 +54,32 @@ test('a request id is up to 64 plain characters', () => {
 });
 
 describe('the text that a call carries', () => {
+  it('is known as such by another process, whatever its client called the call', () => {
+    for (const callId of [
+      '',
+      'rpc_1',
+      'é'.repeat(256),
+      '\u{1f600}'.repeat(128),
+      '\n\u001b[2J\u0085\u2028',
+      '\ud800|/',
+    ]) {
+      const requestId = callRequestId('f'.repeat(64), callId);
+      for (const traceparent of ['', good]) expect(isTrace(traceText(requestId, traceparent))).toBe(true);
+    }
+    expect(callRequestId('a', 'b\n\ud800')).toBe('a/b\ufffd\ufffd');
+    const never = [
+      '',
+      '|',
+      'a',
+      `|${'f'.repeat(322)}`,
+      '|\n',
+      '|\udc00',
+      `${good.toUpperCase()}|`,
+      `01${good.slice(2)}|`,
+    ];
+    for (const text of never) expect(isTrace(text)).toBe(false);
+  });
+
   it('gives back what was put in, whatever the client called its call', () => {
     for (const requestId of ['', 'abc/rpc_1', 'a|b/|', `${good}/\n\u001b[2J`]) {
       for (const traceparent of ['', good]) {

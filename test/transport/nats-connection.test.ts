@@ -114,6 +114,7 @@ describe('the connection to NATS', () => {
   it.each([
     ['nats://user:password@host:4222', 'nats://host:4222'],
     ['token@host', 'host'],
+    ['nats://tok/en@host:4222', 'nats://host:4222'],
     ['tls://host:4222', 'tls://host:4222'],
   ])('shows %s as %s', (address, shown) => {
     expect(withoutCredentials(address)).toBe(shown);

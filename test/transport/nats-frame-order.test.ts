@@ -7,10 +7,9 @@ interface Frame {
   readonly link: number;
   readonly seq: number;
   readonly inherited: boolean;
-  readonly resent: boolean;
 }
 
-const fresh = { inherited: false, resent: false };
+const fresh = { inherited: false };
 
 function ordered() {
   const heard: string[] = [];
@@ -63,7 +62,7 @@ describe('the order of frames', () => {
     expect(order.held).toBe(0);
   });
 
-  it('gives up waiting for a presence: those frames are late', () => {
+  it('gives up waiting for a presence: all of the link is late at once, until the next one', () => {
     const { order, clock, arrive, take } = ordered();
     arrive(1);
     clock.ms += unpresentedMs - 1;
@@ -72,9 +71,18 @@ describe('the order of frames', () => {
     expect(take()).toEqual([]);
     clock.ms += 1;
     order.tick();
-    expect(take()).toEqual(['late 1']);
+    expect(take()).toEqual(['broken 1', 'late 1', 'late 2']);
+    arrive(3);
+    expect(take()).toEqual(['late 3']);
     order.present(1);
-    expect(take()).toEqual(['2']);
+    arrive(4);
+    order.tick();
+    // What the late ones opened may not be in its presence.
+    expect(take()).toEqual(['late 4', 'broken 1']);
+    order.present(2);
+    order.arrive({ link: 2, seq: 1, ...fresh });
+    order.tick();
+    expect(take()).toEqual(['2.1']);
   });
 
   it('tells copies of what is in hand from copies of what is done', () => {
@@ -92,39 +100,72 @@ describe('the order of frames', () => {
   it('does not wait for what a former owner has done, up to the first one that it never had', () => {
     const { order, clock, take } = ordered();
     order.present(1);
-    const former = { inherited: true, resent: false };
+    const former = { inherited: true };
     for (const seq of [3, 5, 6]) order.arrive({ link: 1, seq, ...former });
     for (const seq of [9, 10, 12]) order.arrive({ link: 1, seq, ...fresh });
     // 4, 7 and 8 were done; 11 is missing.
     expect(take()).toEqual(['3', '5', '6', '9', '10']);
     expect(order.held).toBe(1);
-    // It had been refused by the stream, alone: nobody has run it, and its turn is over.
-    order.arrive({ link: 1, seq: 4, inherited: false, resent: true });
-    expect(take()).toEqual(['late 4']);
-    order.arrive({ link: 1, seq: 3, ...fresh });
     clock.ms += gapMs;
     order.tick();
-    expect(take()).toEqual(['again 3', 'dropped 12', 'broken 1']);
+    expect(take()).toEqual(['broken 1', 'late 12']);
   });
 
-  it('waits after a former owner, too, when those before it were published again', () => {
-    const { order, take } = ordered();
+  it('breaks a link when one comes that a former owner seemed to have done', () => {
+    const { order, arrive, take } = ordered();
     order.present(1);
-    order.arrive({ link: 1, seq: 3, inherited: true, resent: false });
-    order.arrive({ link: 1, seq: 5, inherited: false, resent: true });
-    expect(take()).toEqual(['3']);
-    order.arrive({ link: 1, seq: 4, inherited: false, resent: true });
-    expect(take()).toEqual(['4', '5']);
+    for (const seq of [3, 5]) order.arrive({ link: 1, seq, inherited: true });
+    arrive(6, 8);
+    expect(take()).toEqual(['3', '5', '6']);
+    // It had been refused by the stream, alone: nobody has run it, and its turn is over.
+    arrive(4, 7);
+    expect(take()).toEqual(['broken 1', 'late 8', 'late 4', 'late 7']);
   });
 
-  it('takes what comes below the first one as late', () => {
+  it('breaks a link when one comes below the first one: what it opens and subscribes to is missing', () => {
     const { order, arrive, take } = ordered();
     order.present(1);
     arrive(4, 3, 5);
-    expect(take()).toEqual(['4', 'late 3', '5']);
+    expect(take()).toEqual(['4', 'broken 1', 'late 3', 'late 5']);
+    order.tick();
+    expect(take()).toEqual(['broken 1']);
   });
 
-  it('gives up a link in which one is missing, says so until the next one begins, and drops what comes of it', () => {
+  it('breaks a link of which one cannot be applied, and hands each of the others on once', () => {
+    const heard: string[] = [];
+    const order: FrameOrder<Frame> = new FrameOrder<Frame>(
+      {
+        ready: (frame) => {
+          heard.push(`${frame.seq}`);
+          if (frame.seq === 2) order.giveUp(frame.link);
+        },
+        late: (frame) => heard.push(`late ${frame.seq}`),
+        dropped: (frame) => heard.push(`dropped ${frame.seq}`),
+        again: (frame) => heard.push(`again ${frame.seq}`),
+        broken: () => heard.push('broken'),
+      },
+      () => 0,
+    );
+    for (const seq of [1, 2, 3, 4]) order.arrive({ link: 1, seq, ...fresh });
+    order.present(1);
+    expect(heard.splice(0)).toEqual(['1', '2', 'broken', 'late 3', 'late 4']);
+    order.giveUp(1);
+    order.present(2);
+    order.giveUp(1);
+    expect(heard).toEqual([]);
+  });
+
+  it('knows that a link begins with one when it followed another, and waits for that one', () => {
+    const { order, take } = ordered();
+    order.present(1);
+    order.present(2);
+    order.arrive({ link: 2, seq: 2, ...fresh });
+    expect(take()).toEqual([]);
+    order.arrive({ link: 2, seq: 1, ...fresh });
+    expect(take()).toEqual(['2.1', '2.2']);
+  });
+
+  it('gives up a link in which one is missing, says so until the next one begins, and runs nothing of it any more', () => {
     const { order, clock, arrive, take } = ordered();
     order.present(1);
     arrive(1, 3, 4);
@@ -133,10 +174,10 @@ describe('the order of frames', () => {
     expect(take()).toEqual(['1']);
     clock.ms += 1;
     order.tick();
-    expect(take()).toEqual(['dropped 3', 'dropped 4', 'broken 1']);
+    expect(take()).toEqual(['broken 1', 'late 3', 'late 4']);
     arrive(2, 5);
     order.tick();
-    expect(take()).toEqual(['dropped 2', 'dropped 5', 'broken 1']);
+    expect(take()).toEqual(['late 2', 'late 5', 'broken 1']);
     expect(order.awaitsPresence).toBe(false);
     order.arrive({ link: 2, seq: 1, ...fresh });
     expect(take()).toEqual([]);
@@ -167,8 +208,8 @@ describe('the order of frames', () => {
     order.present(2);
     expect(take()).toEqual(['1', 'dropped 3']);
     arrive(2);
-    order.arrive({ link: 2, seq: 7, ...fresh });
-    expect(take()).toEqual(['dropped 2', '2.7']);
+    order.arrive({ link: 2, seq: 1, ...fresh });
+    expect(take()).toEqual(['dropped 2', '2.1']);
   });
 
   it('lets nothing run twice when a gateway goes and comes back', () => {

@@ -1,29 +1,53 @@
 /** The small parts of the transport over NATS that touch no server. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { inboundOp } from '../../src/protocol/envelope.ts';
-import { presenceMs, silenceMs } from '../../src/transport/nats-bounds.ts';
+import { decodeOutbound, inboundOp } from '../../src/protocol/envelope.ts';
+import { beatMs, presenceMs, silenceMs } from '../../src/transport/nats-bounds.ts';
 import { readDelivery } from '../../src/transport/nats-delivery.ts';
 import { addDoubt, type Doubt, deadlyOf, parseDoubt } from '../../src/transport/nats-doubt.ts';
+import { refuseOversize } from '../../src/transport/nats-oversize.ts';
 import { NatsPresences } from '../../src/transport/nats-presence.ts';
 import { NatsRoster } from '../../src/transport/nats-roster.ts';
 import { cutText, splitFrame } from '../../src/transport/nats-split.ts';
+import { NatsStandstill } from '../../src/transport/nats-standstill.ts';
 import { sortTurnover } from '../../src/transport/nats-turnover.ts';
 
 describe('texts that are too long', () => {
   it('part frames between envelopes, and lose none', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ maxLength: 30 })), fc.integer({ min: 140, max: 400 }), (words, bytesMax) => {
-        const frames = splitFrame(JSON.stringify(words), bytesMax)!;
+        const { frames, tooLong } = splitFrame(JSON.stringify(words), bytesMax);
+        expect(tooLong).toEqual([]);
         for (const frame of frames) expect(Buffer.byteLength(frame)).toBeLessThanOrEqual(bytesMax);
         expect(frames.flatMap((frame) => JSON.parse(frame))).toEqual(words);
       }),
     );
   });
 
-  it('leave a frame alone that cannot be parted', () => {
-    expect(splitFrame(JSON.stringify(['x'.repeat(100)]), 50)).toBeUndefined();
-    expect(splitFrame(`no JSON${' '.repeat(100)}`, 50)).toBeUndefined();
+  it('name what cannot be parted, and leave the rest in order', () => {
+    const long = 'x'.repeat(100);
+    expect(splitFrame(JSON.stringify(['a', 'b', long, 'c']), 50)).toEqual({
+      frames: ['["a","b"]', '["c"]'],
+      tooLong: [long],
+    });
+    const nonsense = `no JSON${' '.repeat(100)}`;
+    expect(splitFrame(nonsense, 50)).toEqual({ frames: [], tooLong: [nonsense] });
+  });
+
+  it('end a call that fits into no message as never made, and nothing that is no call', () => {
+    const call = [inboundOp.call, 1, 17, 'counter', 'a', 'add', '', -1, 0, 'x'.repeat(100)];
+    const read = [inboundOp.read, 1, 18, 'counter', 'a'];
+    const heard: unknown[] = [];
+    decodeOutbound(refuseOversize([call, read])!, (op, number, _b, _c, body) =>
+      heard.push([op, number, JSON.parse(body)]),
+    );
+    const error = { code: 'TOO_LARGE', outcome: 'rejected', retryable: false };
+    expect(heard).toEqual([
+      ['E', 17, expect.objectContaining(error)],
+      ['E', 18, expect.objectContaining(error)],
+    ]);
+    expect(refuseOversize([call, [inboundOp.open, 1, {}]])).toBeUndefined();
+    expect(refuseOversize(['nonsense'])).toBeUndefined();
   });
 
   it('cut records anywhere but in the middle of a character', () => {
@@ -101,6 +125,24 @@ describe('the roster of gateways', () => {
     roster.awake();
     expect(roster.silent()).toEqual([]);
     expect([roster.left('a'), roster.left('a')]).toEqual([true, false]);
+  });
+});
+
+describe('a standstill of our own', () => {
+  it('is over when what came meanwhile was read', () => {
+    const clock = { ms: 0 };
+    let over = 0;
+    const standstill = new NatsStandstill(
+      () => clock.ms,
+      () => (over += 1),
+    );
+    const after = (ms: number): boolean => {
+      clock.ms += ms;
+      return standstill.justOver();
+    };
+    expect([after(beatMs), after(beatMs * 3), after(beatMs * 3 + 1), after(0)]).toEqual([false, false, true, true]);
+    expect([after(beatMs / 4), after(beatMs / 4)]).toEqual([true, false]);
+    expect(over).toBe(1);
   });
 });
 

@@ -73,6 +73,17 @@ export function newKey(of: string): string {
   return `${of}${String(keys).padStart(8, '0')}${process.pid}`;
 }
 
+/** A clock that can be put forward. */
+export function skippingClock() {
+  const state = { skippedMs: 0 };
+  return {
+    clock: { ...systemClock, monotonic: () => systemClock.monotonic() + state.skippedMs },
+    skip: (ms: number): void => {
+      state.skippedMs += ms;
+    },
+  };
+}
+
 /** A gateway that writes down what it hears. */
 export class TestGateway {
   readonly link: NatsGatewayLink;

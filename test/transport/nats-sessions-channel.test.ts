@@ -54,13 +54,13 @@ describe('the channel of sessions over NATS', () => {
       '',
       'nonsense',
       JSON.stringify({ big }),
-      `${'['.repeat(100)}${']'.repeat(100)}`,
+      `${'['.repeat(2100)}${']'.repeat(2100)}`,
       '{"__proto__":1}',
     ])
       stranger.publish('fermata.sessions', text);
     await stranger.flush();
-    a.channel.post({ big });
-    a.channel.post({ last: true });
+    expect(a.channel.post({ big })).toBe(false);
+    expect(a.channel.post({ last: true })).toBe(true);
     await eventually('what was said', () => b.heard.length > 0);
     expect(b.heard).toEqual([{ last: true }]);
   });
@@ -71,7 +71,7 @@ describe('the channel of sessions over NATS', () => {
     b.channel.close();
     await b.nc.flush();
     await c.nc.close();
-    c.channel.post({ from: 'c' });
+    expect(c.channel.post({ from: 'c' })).toBe(false);
     c.channel.close();
     a.channel.post({ from: 'a' });
     await eventually('what was said', () => a.heard.length === 1);
@@ -85,7 +85,7 @@ describe('the channel of sessions over NATS', () => {
     const back = [a, b].map(async ({ nc }) => await statusOf(nc, Events.Reconnect));
     await server.down();
     await Promise.all(gone);
-    a.channel.post({ n: 'while away' });
+    expect(a.channel.post({ n: 'while away' })).toBe(false);
     await server.up();
     await Promise.all(back);
     await b.nc.flush();
