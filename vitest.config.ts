@@ -6,7 +6,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['fermata-source'] } },
   test: {
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     execArgv: ['--conditions=fermata-source'],
     testTimeout: 30_000,
     hookTimeout: 30_000,

@@ -160,8 +160,11 @@ export class SlotMoves {
       // What was sent under the present epoch is the slot as it was last served: that is better than nothing.
       if (shipment.slot === slot && shipment.epoch !== record?.epoch) removeShipment(shipment);
     }
+    // Before it is served, when the calls that wait make tenants of their own.
+    const arrived = listShipments(dataDir, 'incoming').filter((shipment) => shipment.slot === slot);
+    const tenants = new Set([...this.#files.tenants(slot), ...arrived.flatMap(({ path }) => tenantsBelow(path))]);
     await ownership().takeAbandoned(slot);
-    return { tenants: this.#files.tenants(slot).length };
+    return { tenants: tenants.size };
   }
 
   /** What came for a slot that has another epoch by now, and another owner, can never be wanted. */

@@ -71,8 +71,6 @@ describe('a slot that is moved', () => {
 
   it.each([
     ['the owner', 'before its target has everything', 'a', 'receiving'],
-    ['the target', 'before it has everything', 'b', 'receiving'],
-    ['the owner', 'as soon as its target has everything', 'a', 'handing over'],
     ['the target', 'as soon as it has everything', 'b', 'handing over'],
   ] as const)('loses nothing when %s is killed %s', { timeout: 180_000 }, async (_, __, victim, step) => {
     const cluster = await Cluster.start();
