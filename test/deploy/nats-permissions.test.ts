@@ -62,6 +62,24 @@ test('calls, a move, a dead letter and a stop need nothing that is not permitted
   expect(denied.filter((line) => /permission|violation/i.test(line))).toEqual([]);
 }, 90_000);
 
+test.each([
+  ['gateway', subjects.out('0123456789abcdef'), 'answer in the name of a runtime'],
+  ['gateway', '$KV.fermata_slots.slot.1', 'say who owns a slot'],
+  ['runtime', subjects.calls(slot), 'make calls in the name of a gateway'],
+  ['runtime', '$KV.fermata_directory.gateway.x', 'stand in the directory as a gateway'],
+])('the %s may not publish to %s, which would be to %s', async (user, subject) => {
+  const nats = await NatsServer.start({ config: documented() });
+  onTestFinished(() => nats.close());
+  const nc = await connect({ servers: nats.url, user, pass: `secret of ${user.toUpperCase()}` });
+  onTestFinished(() => nc.close());
+  const refused: string[] = [];
+  void (async () => {
+    for await (const status of nc.status()) refused.push(JSON.stringify(status));
+  })();
+  nc.publish(subject, 'x');
+  await eventually('the refusal', () => refused.some((status) => /permissions.violation/i.test(status)));
+});
+
 interface Status {
   readonly nodes: readonly { readonly id: string }[];
   readonly slots: readonly { readonly owner: string | null }[];

@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NatsConnection } from 'nats';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFailed, onTestFinished } from 'vitest';
 import { clusterStatus } from '../../src/cluster/cluster-status.ts';
 import { askNode } from '../../src/cluster/control.ts';
 import { slotOf } from '../../src/protocol/placement.ts';
@@ -170,7 +170,9 @@ class Cluster {
     };
     const [a, b] = await Promise.all([node(), node()]);
     const gateway = await stage.serve({ side: 'gateway', app: 'ledger', args: ['--nats-url', nats.url] });
-    return new Cluster(nats, nc, stage, a, b, gateway, app);
+    const cluster = new Cluster(nats, nc, stage, a, b, gateway, app);
+    onTestFailed(() => cluster.tell());
+    return cluster;
   }
 
   private constructor(
@@ -189,6 +191,11 @@ class Cluster {
     this.a = a;
     this.b = b;
     this.gateway = gateway;
+  }
+
+  /** What its processes said last, for a test that failed. */
+  tell(): void {
+    for (const { output } of [this.a.server, this.b.server, this.gateway]) console.error(output.slice(-5000));
   }
 
   async load(): Promise<KeyedLoad> {
