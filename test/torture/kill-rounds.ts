@@ -37,6 +37,9 @@ const deck: readonly RoundKind[] = [
   ...Array<RoundKind>(3).fill('eviction'),
 ];
 
+/** Of each kind at least one, for a short run. */
+const halfDeck = deck.filter((_, at) => at % 2 === 0);
+
 export async function runKillRounds(options: RoundOptions): Promise<KillReport> {
   const run = new KillRun(options);
   try {
@@ -82,7 +85,8 @@ class KillRun {
   }
 
   #draw(): RoundKind {
-    if (this.#kinds.length === 0) this.#kinds = this.#random.shuffle(deck);
+    if (this.#kinds.length === 0)
+      this.#kinds = this.#random.shuffle(this.#options.rounds < deck.length ? halfDeck : deck);
     return this.#kinds.pop()!;
   }
 

@@ -13,12 +13,12 @@ function dataDir(): string {
   return stage.dataDir();
 }
 
-test('twelve kills under load lose no acknowledged call and double none', { timeout: 240_000 }, async () => {
-  const report = await runKillRounds({ seed, rounds: 12, dataDir: dataDir() });
-  expect(verdict(report)).toEqual(clean(12));
+test('ten kills under load lose no acknowledged call and double none', { timeout: 240_000 }, async () => {
+  const report = await runKillRounds({ seed, rounds: 10, dataDir: dataDir() });
+  expect(verdict(report)).toEqual(clean(10));
   // A kill of an idle server would prove nothing.
   expect(report.acknowledged).toBeGreaterThan(1000);
-  expect(report.unknown).toBeGreaterThan(12);
+  expect(report.unknown).toBeGreaterThan(10);
   expect(report.evictions).toBeGreaterThan(0);
 });
 
