@@ -5,6 +5,7 @@
  * looked for: `$DATA_DIR/nats/nats.conf` says where it listens and how to get in.
  */
 import { loadConfig } from '../host/config-load.ts';
+import { natsClientNames } from '../host/config-nats-settings.ts';
 import type { SettingName } from '../host/config-settings.ts';
 import type { Config, NatsConfig } from '../host/config.ts';
 import { createLog } from '../host/log.ts';
@@ -27,15 +28,7 @@ export interface ClusterConnection {
 /** Settings of every command that uses it. */
 export const connectionSettings = [
   'NATS_URL',
-  'NATS_USER',
-  'NATS_PASSWORD',
-  'NATS_TOKEN',
-  'NATS_CREDS_FILE',
-  'NATS_NKEY_FILE',
-  'NATS_TLS_CA_FILE',
-  'NATS_TLS_CERT_FILE',
-  'NATS_TLS_KEY_FILE',
-  'NATS_REPLICAS',
+  ...natsClientNames,
   'DATA_DIR',
   'LOG_LEVEL',
 ] as const satisfies SettingName[];

@@ -1,4 +1,5 @@
 /** `fermata gateway`: sockets alone; actors run in other processes, which NATS joins. */
+import { natsServerNames } from '../host/config-nats-settings.ts';
 import { type SettingName, settingNames } from '../host/config-settings.ts';
 import type { Command } from './command.ts';
 import { printFlags, runServer } from './server-command.ts';
@@ -11,11 +12,7 @@ const elsewhere: ReadonlySet<SettingName> = new Set([
   'SHARDS',
   'SLOT_GRACE',
   'NATS',
-  'NATS_SERVER_BIN',
-  'NATS_SERVER_HOST',
-  'NATS_SERVER_PORT',
-  'LEAF_REMOTES',
-  'NATS_DOMAIN',
+  ...natsServerNames,
 ]);
 const settings = settingNames.filter((name) => !elsewhere.has(name));
 const example = 'fermata gateway --nats-url nats://127.0.0.1:4222';

@@ -6,6 +6,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { plainNats } from '../host/config-nats.ts';
 import type { NatsConfig, NatsServerConfig } from '../host/config.ts';
 import type { NatsFolder } from './nats-server-folder.ts';
 import { leafDomain, leafRemotes } from './nats-server-leaf.ts';
@@ -44,18 +45,7 @@ export function managedNats(
   { user, password }: { readonly user: string; readonly password: string },
 ): NatsConfig {
   const dial = dialHost(host);
-  return {
-    servers: [`nats://${dial.includes(':') ? `[${dial}]` : dial}:${port}`],
-    user,
-    password,
-    token: undefined,
-    credsFile: undefined,
-    nkeyFile: undefined,
-    tlsCaFile: undefined,
-    tlsCertFile: undefined,
-    tlsKeyFile: undefined,
-    replicas: 1,
-  };
+  return { ...plainNats(`nats://${dial.includes(':') ? `[${dial}]` : dial}:${port}`), user, password };
 }
 
 /** Where we reach a server that listens there. */

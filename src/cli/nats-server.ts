@@ -32,8 +32,6 @@ export interface ManagedNatsParts {
   readonly config: NatsServerConfig;
   readonly dataDir: string;
   readonly log: Logger;
-  /** It died and will be started again. */
-  readonly onDied?: () => void;
 }
 
 export interface ManagedNatsHealth {
@@ -129,7 +127,6 @@ export class ManagedNats {
       this.#up = false;
       this.#parts.log.error({ code }, 'nats-server died; it is started again');
       this.#successor = this.#succeed(lived);
-      this.#parts.onDied?.();
     });
   }
 

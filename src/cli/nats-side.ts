@@ -22,6 +22,7 @@ import { connectNats } from '../transport/nats-connection.ts';
 import { natsHealth } from '../transport/nats-health.ts';
 import { ensureStreams } from '../transport/nats-streams.ts';
 import { BridgeFront } from './bridge-front.ts';
+import type { NatsClient } from './cluster-connection.ts';
 import { CommandError } from './command-error.ts';
 import { exitCodes } from './exit-codes.ts';
 import { ManagedNats } from './nats-server.ts';
@@ -45,7 +46,7 @@ export class NatsSide {
   readonly #sinceMs = Date.now();
   #id = this.#run;
   #server: ManagedNats | undefined;
-  #nc: Awaited<ReturnType<typeof connectNats>> | undefined;
+  #nc: NatsClient | undefined;
   #bridge: BridgeFront | undefined;
   #ownership: Ownership | undefined;
   #moves: SlotMoves | undefined;

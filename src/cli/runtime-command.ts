@@ -1,4 +1,5 @@
 /** `fermata runtime <app>`: actors and their data alone; sockets are in other processes, which NATS joins. */
+import { natsClientNames } from '../host/config-nats-settings.ts';
 import type { SettingName } from '../host/config-settings.ts';
 import type { Command } from './command.ts';
 import { printFlags, runServer } from './server-command.ts';
@@ -14,15 +15,7 @@ const settings = [
   'SHUTDOWN_TIMEOUT_MS',
   'LOG_LEVEL',
   'NATS_URL',
-  'NATS_USER',
-  'NATS_PASSWORD',
-  'NATS_TOKEN',
-  'NATS_CREDS_FILE',
-  'NATS_NKEY_FILE',
-  'NATS_TLS_CA_FILE',
-  'NATS_TLS_CERT_FILE',
-  'NATS_TLS_KEY_FILE',
-  'NATS_REPLICAS',
+  ...natsClientNames,
   'SLOT_GRACE',
   'LIMITS',
 ] as const satisfies SettingName[];

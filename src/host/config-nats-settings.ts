@@ -103,3 +103,25 @@ export const natsSettings = {
     of: (c: Config) => c.natsServer?.domain,
   },
 } as const;
+
+/** How a process that speaks with NATS says who it is, and by what it trusts: useful with NATS_URL only. */
+export const natsClientNames = [
+  'NATS_USER',
+  'NATS_PASSWORD',
+  'NATS_TOKEN',
+  'NATS_CREDS_FILE',
+  'NATS_NKEY_FILE',
+  'NATS_TLS_CA_FILE',
+  'NATS_TLS_CERT_FILE',
+  'NATS_TLS_KEY_FILE',
+  'NATS_REPLICAS',
+] as const satisfies (keyof typeof natsSettings)[];
+
+/** Of a nats-server of our own. */
+export const natsServerNames = [
+  'NATS_SERVER_BIN',
+  'NATS_SERVER_HOST',
+  'NATS_SERVER_PORT',
+  'LEAF_REMOTES',
+  'NATS_DOMAIN',
+] as const satisfies (keyof typeof natsSettings)[];

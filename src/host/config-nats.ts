@@ -1,7 +1,7 @@
 /** Reads the settings of NATS, and what must hold between them. */
 import type { NatsConfig, NatsServerConfig } from './config.ts';
 import type { Parsed, SettingReader } from './config-reader.ts';
-import { natsSettings } from './config-nats-settings.ts';
+import { natsClientNames, natsServerNames, natsSettings } from './config-nats-settings.ts';
 import { duration } from './config-times.ts';
 import { anyText, hostAddress, listOf, oneOf, readableFile, wholeNumber } from './config-values.ts';
 
@@ -24,29 +24,26 @@ export function readNats(reader: SettingReader): NatsSettings {
   };
   if (managed && reader.isSet('NATS_URL'))
     reader.fail('NATS_URL', 'a managed nats-server brings its own address; leave this out, or NATS=managed');
-  if (!managed)
-    checkUnused(
-      reader,
-      ['NATS_SERVER_BIN', 'NATS_SERVER_HOST', 'NATS_SERVER_PORT', 'LEAF_REMOTES', 'NATS_DOMAIN'],
-      'a nats-server of our own; add --nats managed',
-    );
+  if (!managed) checkUnused(reader, natsServerNames, 'a nats-server of our own; add --nats managed');
   if (servers === undefined && !reader.failed('NATS_URL'))
-    checkUnused(
-      reader,
-      [
-        'NATS_USER',
-        'NATS_PASSWORD',
-        'NATS_TOKEN',
-        'NATS_CREDS_FILE',
-        'NATS_NKEY_FILE',
-        'NATS_TLS_CA_FILE',
-        'NATS_TLS_CERT_FILE',
-        'NATS_TLS_KEY_FILE',
-        'NATS_REPLICAS',
-      ],
-      'NATS servers; set NATS_URL',
-    );
+    checkUnused(reader, natsClientNames, 'NATS servers; set NATS_URL');
   return settings;
+}
+
+/** Servers that ask for nothing, or for what is added. */
+export function plainNats(...servers: readonly string[]): NatsConfig {
+  return {
+    servers,
+    user: undefined,
+    password: undefined,
+    token: undefined,
+    credsFile: undefined,
+    nkeyFile: undefined,
+    tlsCaFile: undefined,
+    tlsCertFile: undefined,
+    tlsKeyFile: undefined,
+    replicas: 1,
+  };
 }
 
 /** A gateway needs runtimes, and a runtime gateways. */

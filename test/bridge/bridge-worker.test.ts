@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { plainNats } from '../../src/host/config-nats.ts';
 import type { NatsConfig } from '../../src/host/config.ts';
 import { systemClock } from '../../src/host/clock.ts';
 import { Thread } from '../../src/host/thread.ts';
@@ -13,18 +14,6 @@ const closers: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
-
-const nobody = {
-  user: undefined,
-  password: undefined,
-  token: undefined,
-  credsFile: undefined,
-  nkeyFile: undefined,
-  tlsCaFile: undefined,
-  tlsCertFile: undefined,
-  tlsKeyFile: undefined,
-};
-const config = (...servers: string[]): NatsConfig => ({ ...nobody, servers, replicas: 1 });
 
 /** The thread as it is in production, over one scripted shard that says its input back. */
 function spawn(nats: NatsConfig): { thread: Thread; ops: number[] } {
@@ -54,7 +43,7 @@ describe('the bridge’s thread over NATS', () => {
   it('answers a gateway of another process, and gives up a slot without a word to the shards', async () => {
     const rig = await NatsRig.start();
     closers.push(() => rig.close());
-    const { thread, ops } = spawn(config(rig.server.url));
+    const { thread, ops } = spawn(plainNats(rig.server.url));
     await thread.ask('start');
 
     const nc = await rig.connection();
@@ -81,7 +70,7 @@ describe('the bridge’s thread over NATS', () => {
   });
 
   it('says why it cannot start when NATS is not there', async () => {
-    const { thread } = spawn(config('nats://127.0.0.1:1'));
+    const { thread } = spawn(plainNats('nats://127.0.0.1:1'));
     await expect(thread.ask('start')).rejects.toMatchObject({ kind: 'NatsConnectError' });
   });
 });

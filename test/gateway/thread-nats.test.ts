@@ -1,7 +1,7 @@
 import { connect as dial, type NatsConnection, StringCodec } from 'nats';
 import { WebSocket } from 'ws';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import type { NatsConfig } from '../../src/host/config.ts';
+import { plainNats } from '../../src/host/config-nats.ts';
 import { Phase } from '../../src/host/phase.ts';
 import { Thread } from '../../src/host/thread.ts';
 import { inboundOp } from '../../src/protocol/envelope.ts';
@@ -40,18 +40,7 @@ afterAll(async () => {
 function spawn(index: number, url: string): Thread {
   const phase = new Phase();
   phase.set('ready');
-  const nats: NatsConfig = {
-    servers: [url],
-    user: undefined,
-    password: undefined,
-    token: undefined,
-    credsFile: undefined,
-    nkeyFile: undefined,
-    tlsCaFile: undefined,
-    tlsCertFile: undefined,
-    tlsKeyFile: undefined,
-    replicas: 1,
-  };
+  const nats = plainNats(url);
   const data = {
     index,
     gateways: 1,

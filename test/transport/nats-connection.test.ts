@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type NatsConnection, nkeys } from 'nats';
 import pino from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
+import { plainNats } from '../../src/host/config-nats.ts';
 import type { NatsConfig } from '../../src/host/config.ts';
 import { connectNats, withoutCredentials } from '../../src/transport/nats-connection.ts';
 import { natsHealth } from '../../src/transport/nats-health.ts';
@@ -17,18 +18,7 @@ afterEach(async () => {
   for (const one of open.splice(0).toReversed()) await one.close();
 });
 
-const nothing: NatsConfig = {
-  servers: [],
-  user: undefined,
-  password: undefined,
-  token: undefined,
-  credsFile: undefined,
-  nkeyFile: undefined,
-  tlsCaFile: undefined,
-  tlsCertFile: undefined,
-  tlsKeyFile: undefined,
-  replicas: 1,
-};
+const nothing = plainNats();
 
 async function serverWith(config: string): Promise<NatsServer> {
   const server = await NatsServer.start({ config });
