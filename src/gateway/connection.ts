@@ -10,6 +10,7 @@ import type { ErrorBody } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { closeCodes, errorResult, type ServerMessage } from '../protocol/messages.ts';
 import type { CallId, Refused } from '../protocol/decode.ts';
+import { PlainCalls } from '../protocol/plain-call.ts';
 import type { Principal } from './auth.ts';
 import type { HeldFrames } from './held-frames.ts';
 import type { Line } from './line.ts';
@@ -40,6 +41,7 @@ export class Connection implements Line {
   principal: Principal;
   /** Keys of the topics it has joined. Written by the outlet. */
   readonly topics = new Set<string>();
+  readonly calls = new PlainCalls();
   /** Frames that its client has sent. */
   frames = 0;
   /** Pings and pongs that its client has sent. */

@@ -9,6 +9,7 @@ import { type ClientFrame, decodeFrame } from '../protocol/decode.ts';
 import { AppError, type ErrorBody } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { closeCodes, okResult } from '../protocol/messages.ts';
+import type { Rpc } from '../protocol/plain-call.ts';
 import { callRequestId, traceText } from '../protocol/trace.ts';
 import type { Verify } from './auth.ts';
 import type { CallLog } from './call-log.ts';
@@ -35,7 +36,6 @@ export interface SocketOptions {
   readonly callLog: CallLog | undefined;
 }
 
-type Rpc = Extract<ClientFrame, { kind: 'rpc' }>;
 type Subscription = Extract<ClientFrame, { kind: 'subscription' }>;
 
 export function socketBehavior(options: SocketOptions): WebSocketBehavior<SocketData> {
@@ -68,7 +68,8 @@ export function socketBehavior(options: SocketOptions): WebSocketBehavior<Socket
       if (bytes.byteLength > limits.frameBytesMax) return connection.end(closeCodes.tooBig, 'frame too big');
       if (isBinary) return breakOff(connection, 'Frames must be text');
       const text = Buffer.from(bytes).toString('utf8');
-      handle(connection, decodeFrame(text, limits.depthMax), text.length);
+      const frame = connection.calls.decode(text, limits.depthMax) ?? decodeFrame(text, limits.depthMax);
+      handle(connection, frame, text.length);
     },
 
     ping: heard,

@@ -102,13 +102,8 @@ function decodeRpc(message: JsonObject): ClientFrame {
   }
   const problem = actorProblem(actor, actorId) ?? methodProblem(method);
   if (problem !== undefined) return refuse(message, problem.code, problem.message);
-  const wrongKey = key === undefined ? undefined : keyProblem(key);
-  if (wrongKey !== undefined) return refuse(message, 'MALFORMED', wrongKey);
-  const wrongAck = ack === undefined ? undefined : ackProblem(key, ack);
-  if (wrongAck !== undefined) return refuse(message, 'MALFORMED', wrongAck);
-  if (deadlineMs !== undefined && !(Number.isFinite(deadlineMs) && Number(deadlineMs) > 0)) {
-    return refuse(message, 'MALFORMED', 'deadlineMs must be a number above 0');
-  }
+  const wrongOption = optionsProblem(key, ack, deadlineMs);
+  if (wrongOption !== undefined) return refuse(message, 'MALFORMED', wrongOption);
   return {
     kind: 'rpc',
     id,
@@ -118,9 +113,24 @@ function decodeRpc(message: JsonObject): ClientFrame {
     input: message['input'],
     key: key === undefined ? '' : (key as string),
     ack: ack === undefined ? -1 : (ack as number),
-    deadlineMs: deadlineMs === undefined ? 0 : Math.min(Math.ceil(deadlineMs as number), deadlineMsMax),
-    traceparent: traceparent === undefined ? '' : parseTraceparent(traceparent),
+    deadlineMs: wholeMs(deadlineMs as number | undefined),
+    traceparent: parseTraceparent(traceparent),
   };
+}
+
+/** What is wrong with what a call may have beside its input. */
+export function optionsProblem(key: unknown, ack: unknown, deadlineMs: unknown): string | undefined {
+  const wrongKey = key === undefined ? undefined : keyProblem(key);
+  if (wrongKey !== undefined) return wrongKey;
+  const wrongAck = ack === undefined ? undefined : ackProblem(key, ack);
+  if (wrongAck !== undefined) return wrongAck;
+  if (deadlineMs === undefined || (Number.isFinite(deadlineMs) && Number(deadlineMs) > 0)) return undefined;
+  return 'deadlineMs must be a number above 0';
+}
+
+/** A deadline as a timer can hold it; 0 for none. */
+export function wholeMs(deadlineMs: number | undefined): number {
+  return deadlineMs === undefined ? 0 : Math.min(Math.ceil(deadlineMs), deadlineMsMax);
 }
 
 /** The longest wait that a timer can hold: 2^31 - 1 ms, 24.8 days. */
