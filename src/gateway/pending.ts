@@ -5,6 +5,7 @@
  * still listens; so all of them are 0 when nothing is pending.
  */
 import type { ErrorBody } from '../protocol/errors.ts';
+import { CallTable } from './call-table.ts';
 import type { Session } from './session.ts';
 
 /** Gets the one answer to a call. */
@@ -47,7 +48,7 @@ export interface Entry {
 
 export class Pending {
   readonly shardCalls: number[];
-  readonly #entries = new Map<number, Entry>();
+  readonly #entries = new CallTable<Entry>();
   #nextCall: number;
   #idle: (() => void)[] = [];
 
@@ -75,39 +76,37 @@ export class Pending {
     return this.#entries.get(call);
   }
 
-  /** Numbers of the calls that wait for this shard. */
+  /** Numbers of the calls that wait for this shard, the oldest first. */
   ofShard(shard: number): number[] {
     const calls: number[] = [];
-    for (const [call, entry] of this.#entries) if (entry.shard === shard) calls.push(call);
-    return calls;
+    for (const [call, entry] of this.#entries.entries()) if (entry.shard === shard) calls.push(call);
+    return inOrder(calls);
   }
 
   /**
    * Numbers of the calls that should have been answered by now: each has its own deadline or else `msMax`, and `graceMs` more.
-   * Only the oldest are looked at, down to the first that is younger than the grace: entries are in order of arrival.
+   * The oldest first.
    */
   overdue(nowMs: number, msMax: number, graceMs: number): number[] {
     const calls: number[] = [];
-    for (const [call, { arrivedMs, facts }] of this.#entries) {
+    for (const [call, { arrivedMs, facts }] of this.#entries.entries()) {
       const ageMs = nowMs - arrivedMs;
-      if (ageMs < graceMs) break;
       if (ageMs >= Math.min(facts?.deadlineMs || msMax, msMax) + graceMs) calls.push(call);
     }
-    return calls;
+    return inOrder(calls);
   }
 
   /** Sessions with a call that waits for this shard. */
   sessionsOf(shard: number): Set<Session> {
     const sessions = new Set<Session>();
-    for (const entry of this.#entries.values()) if (entry.shard === shard) sessions.add(entry.session);
+    for (const [, entry] of this.#entries.entries()) if (entry.shard === shard) sessions.add(entry.session);
     return sessions;
   }
 
   /** The entry of an answered call, or undefined when it was answered before. */
   take(call: number): Entry | undefined {
-    const entry = this.#entries.get(call);
+    const entry = this.#entries.take(call);
     if (entry === undefined) return undefined;
-    this.#entries.delete(call);
     entry.session.inFlight.calls -= 1;
     entry.session.load.calls -= 1;
     this.shardCalls[entry.shard]! -= 1;
@@ -127,4 +126,9 @@ export class Pending {
     this.#idle = [];
     for (const resolve of idle) resolve();
   }
+}
+
+/** Calls are numbered as they come. */
+function inOrder(calls: number[]): number[] {
+  return calls.sort((a, b) => a - b);
 }

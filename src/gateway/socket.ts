@@ -67,7 +67,7 @@ export function socketBehavior(options: SocketOptions): WebSocketBehavior<Socket
       meters.received(bytes.byteLength);
       if (bytes.byteLength > limits.frameBytesMax) return connection.end(closeCodes.tooBig, 'frame too big');
       if (isBinary) return breakOff(connection, 'Frames must be text');
-      const text = Buffer.from(bytes).toString('utf8');
+      const text = utf8.decode(bytes);
       const frame = connection.calls.decode(text, limits.depthMax) ?? decodeFrame(text, limits.depthMax);
       handle(connection, frame, text.length);
     },
@@ -172,6 +172,9 @@ export function socketBehavior(options: SocketOptions): WebSocketBehavior<Socket
     }
   }
 }
+
+/** uWebSockets has checked that it is UTF-8. */
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 const additionKinds: ReadonlySet<ClientFrame['kind']> = new Set(['hello', 'auth', 'ping']);
 

@@ -23,12 +23,6 @@ export class ThreadError extends Error {
   }
 }
 
-/**
- * Mebibytes for objects that were just made, twice what Node gives a thread. A call's objects live for milliseconds; with
- * less room a fifth of them still live when it is full, and copying them took a tenth of a busy thread's time.
- */
-const youngHeapMbMax = 96;
-
 export class Thread {
   readonly name: string;
   /** Settles when the thread has ended, with its exit code and the error that ended it, if any. */
@@ -47,10 +41,7 @@ export class Thread {
       workerData: data,
       transferList: [...transfer],
       name,
-      resourceLimits: {
-        maxYoungGenerationSizeMb: youngHeapMbMax,
-        ...(heapMbMax === undefined ? {} : { maxOldGenerationSizeMb: heapMbMax }),
-      },
+      ...(heapMbMax === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMbMax } }),
       // In a checkout `import 'fermata'` means the sources; the built package has no such files and ignores it.
       execArgv: extension === 'ts' ? ['--conditions=fermata-source'] : [],
     });
