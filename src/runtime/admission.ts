@@ -9,17 +9,28 @@ import type { Activation } from './activation.ts';
 import type { Session } from './sessions.ts';
 import { isThenable, type Step } from './turn.ts';
 
-/** @throws AppError INVALID with the schema's issues, INTERNAL when the schema itself throws */
-export function* validateInput(schema: StandardSchemaV1 | undefined, method: string, input: unknown): Step<unknown> {
-  if (schema === undefined) return undefined;
-  let result: SchemaResult<unknown>;
+/** What the schema says, later when it takes its time. @throws AppError INTERNAL when the schema itself throws */
+export function validate(
+  schema: StandardSchemaV1,
+  method: string,
+  input: unknown,
+): SchemaResult<unknown> | Promise<SchemaResult<unknown>> {
+  const fault = (thrown: unknown): AppError =>
+    thrown instanceof AppError
+      ? thrown
+      : new AppError('INTERNAL', `the input schema of method ${method} threw`, { cause: thrown });
   try {
-    const validated = schema['~standard'].validate(input);
-    result = isThenable(validated) ? ((yield validated) as SchemaResult<unknown>) : validated;
+    const result = schema['~standard'].validate(input);
+    return isThenable(result)
+      ? Promise.resolve(result).catch((thrown: unknown) => Promise.reject(fault(thrown)))
+      : result;
   } catch (thrown) {
-    if (thrown instanceof AppError) throw thrown;
-    throw new AppError('INTERNAL', `the input schema of method ${method} threw`, { cause: thrown });
+    throw fault(thrown);
   }
+}
+
+/** The input as the handler gets it. @throws AppError INVALID with the schema's issues */
+export function accepted(result: SchemaResult<unknown>, method: string): unknown {
   if (result.issues === undefined) return result.value;
   throw new AppError('INVALID', `Validation failed for ${method}: ${issuesText(result.issues)}`);
 }

@@ -70,13 +70,14 @@ export class Answers {
 
   /** In the batch and in memory. */
   #keep(activation: Activation, { key, args, numbered }: CallItem, outcome: StoredOutcome): void {
+    if (numbered === undefined && key === '') return;
     const atMs = this.#parts.clock.now();
     if (numbered !== undefined) {
       const { client, n } = numbered;
       client.end(n, outcome);
       if (activation.stored) this.#parts.batch.stage(activation).endNumbered(client, n, outcome, atMs);
       else activation.numbered.trim();
-    } else if (key !== '') {
+    } else {
       activation.outcomes.keep(key, args, outcome, atMs);
       if (activation.stored) this.#parts.batch.stage(activation).calls.push({ key, args, outcome, atMs });
       else activation.outcomes.trim();

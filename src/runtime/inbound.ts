@@ -108,22 +108,25 @@ export class Inbound {
       const activation = this.#find(session, type, id, method);
       const deadline = deadlineMs === 0 ? Number.POSITIVE_INFINITY : this.#parts.clock.monotonic() + deadlineMs;
       const { address } = activation;
-      const item = { kind: 'call', session, call, address, method, input, deadlineMs: deadline, trace } as const;
       const { activations, repeats } = this.#parts;
-      if (ack >= 0) {
-        const numbered = repeats.place(activation, key, ack);
-        this.#admit(activation, session);
-        numbered.client.enter();
-        activations.push(activation, { ...item, key: '', args: '', lookup: undefined, numbered });
-      } else if (key === '') {
-        this.#admit(activation, session);
-        activations.push(activation, { ...item, key, args: '', lookup: undefined, numbered: undefined });
-      } else {
-        this.#admit(activation, session);
-        const lookup = repeats.lookUp(activation, key);
-        const args = argsFingerprint(method, input);
-        activations.push(activation, { ...item, key, args, lookup, numbered: undefined });
-      }
+      const numbered = ack < 0 ? undefined : repeats.place(activation, key, ack);
+      this.#admit(activation, session);
+      numbered?.client.enter();
+      const isKeyed = numbered === undefined && key !== '';
+      activations.push(activation, {
+        kind: 'call',
+        session,
+        call,
+        address,
+        method,
+        input,
+        key: isKeyed ? key : '',
+        numbered,
+        args: isKeyed ? argsFingerprint(method, input) : '',
+        deadlineMs: deadline,
+        lookup: isKeyed ? repeats.lookUp(activation, key) : undefined,
+        trace,
+      });
     } catch (error) {
       this.#parts.refusals.call({ session, call }, error);
     }

@@ -10,13 +10,14 @@
  * is ended from outside by a throw at its `yield`, which comes out of the same `catch`.
  */
 import type { AnyHandler, PendingEvent } from '../actor/definition.ts';
+import type { SchemaResult } from '../actor/schema.ts';
 import type { Address } from '../protocol/address.ts';
 import { AppError } from '../protocol/errors.ts';
 import { eventMessage, statePatch } from '../protocol/messages.ts';
 import { noTrace } from '../protocol/trace.ts';
 import type { Keeper } from '../storage/contract.ts';
 import { type Activation, refuseDead } from './activation.ts';
-import { runMiddleware, validateInput } from './admission.ts';
+import { accepted, runMiddleware, validate } from './admission.ts';
 import type { Answers } from './answers.ts';
 import type { Batch } from './batch.ts';
 import type { Lanes } from './audience.ts';
@@ -73,10 +74,12 @@ export class Turns {
   }
 
   /** The whole of one item. Never throws. */
-  *run(activation: Activation, item: MailboxItem): Step<void> {
+  run(activation: Activation, item: MailboxItem): Step<void> {
+    return item.kind === 'call' ? this.#call(activation, item) : this.#other(activation, item);
+  }
+
+  *#other(activation: Activation, item: Exclude<MailboxItem, CallItem>): Step<void> {
     switch (item.kind) {
-      case 'call':
-        return yield* this.#call(activation, item);
       case 'read':
         return yield* this.#subscribing.read(activation, item);
       case 'subscribe':
@@ -108,8 +111,11 @@ export class Turns {
       }
       const method = definition.methods.get(item.method);
       if (method === undefined) throw new AppError('UNKNOWN_METHOD', `Unknown method: ${item.method}`);
-      const input =
-        method.input === undefined ? undefined : yield* validateInput(method.input, item.method, item.input);
+      let input: unknown;
+      if (method.input !== undefined) {
+        const result = validate(method.input, item.method, item.input);
+        input = accepted(isThenable(result) ? ((yield result) as SchemaResult<unknown>) : result, item.method);
+      }
       const ctx = definition.middleware.length === 0 ? {} : yield* runMiddleware(activation, item.session, item.method);
       if (!audience.isConnected(item.session)) yield* this.#connect(activation, item.session);
       draft = openDraft(activation.state);
