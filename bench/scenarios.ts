@@ -53,7 +53,12 @@ export const scenarios: readonly Scenario[] = [
     name: '1x1',
     about: 'one client, one call at a time: what a call costs in time',
     kind: 'calls',
-    variants: [single.echo, single.durable, single.naive],
+    variants: [
+      single.echo,
+      single.durable,
+      single.naive,
+      { ...single.durable, name: 'memory', actor: 'counterMemory' },
+    ],
   },
   {
     name: '50x16',
