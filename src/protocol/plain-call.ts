@@ -17,8 +17,8 @@ export type Rpc = Extract<ClientFrame, { kind: 'rpc' }>;
 
 const head = '{"type":"rpc","id":"';
 const inputHead = ',"input":';
-/** Of a longer frame the input is nearly all, and what was learned from it would keep it in memory. */
-const charsMax = 4096;
+/** Of a longer frame the input is nearly all; and what is remembered of a frame keeps all of its text. */
+const charsMax = 1024;
 
 // Nothing in these needs an escape, and nothing is one.
 const plain = '[ !#-[\\]-~]';

@@ -15,18 +15,25 @@ export function validate(
   method: string,
   input: unknown,
 ): SchemaResult<unknown> | Promise<SchemaResult<unknown>> {
-  const fault = (thrown: unknown): AppError =>
-    thrown instanceof AppError
-      ? thrown
-      : new AppError('INTERNAL', `the input schema of method ${method} threw`, { cause: thrown });
   try {
     const result = schema['~standard'].validate(input);
-    return isThenable(result)
-      ? Promise.resolve(result).catch((thrown: unknown) => Promise.reject(fault(thrown)))
-      : result;
+    return isThenable(result) ? wrapped(result, method) : result;
   } catch (thrown) {
-    throw fault(thrown);
+    throw schemaFault(thrown, method);
   }
+}
+
+async function wrapped(result: PromiseLike<SchemaResult<unknown>>, method: string): Promise<SchemaResult<unknown>> {
+  try {
+    return await result;
+  } catch (thrown) {
+    throw schemaFault(thrown, method);
+  }
+}
+
+function schemaFault(thrown: unknown, method: string): AppError {
+  if (thrown instanceof AppError) return thrown;
+  return new AppError('INTERNAL', `the input schema of method ${method} threw`, { cause: thrown });
 }
 
 /** The input as the handler gets it. @throws AppError INVALID with the schema's issues */

@@ -38,7 +38,7 @@ const deck: readonly RoundKind[] = [
 ];
 
 /** Of each kind at least one, for a short run. */
-const halfDeck = deck.filter((_, at) => at % 2 === 0);
+const shortDeck: readonly RoundKind[] = ['plain', 'plain', 'plain', 'recovery', 'drain', 'eviction'];
 
 export async function runKillRounds(options: RoundOptions): Promise<KillReport> {
   const run = new KillRun(options);
@@ -86,7 +86,7 @@ class KillRun {
 
   #draw(): RoundKind {
     if (this.#kinds.length === 0)
-      this.#kinds = this.#random.shuffle(this.#options.rounds < deck.length ? halfDeck : deck);
+      this.#kinds = this.#random.shuffle(this.#options.rounds < deck.length ? shortDeck : deck);
     return this.#kinds.pop()!;
   }
 

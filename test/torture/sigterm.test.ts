@@ -10,12 +10,12 @@ function dataDir(): string {
   return stage.dataDir();
 }
 
-test('five stops under load deliver every answer and lose nothing', { timeout: 120_000 }, async () => {
-  const report = await runSigtermRounds({ seed, rounds: 5, dataDir: dataDir() });
-  expect(verdict(report)).toEqual(clean(5));
+test('three stops under load deliver every answer and lose nothing', { timeout: 120_000 }, async () => {
+  const report = await runSigtermRounds({ seed, rounds: 3, dataDir: dataDir() });
+  expect(verdict(report)).toEqual(clean(3));
   expect(report.acknowledged).toBeGreaterThan(500);
   // The signal came while calls were under way.
-  expect(report.rejected + report.unknown).toBeGreaterThan(5);
+  expect(report.rejected + report.unknown).toBeGreaterThan(3);
 });
 
 test('a server that closes its sockets before its answers left is found out', { timeout: 120_000 }, async () => {
