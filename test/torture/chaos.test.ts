@@ -1,6 +1,6 @@
 /**
  * A short storm, and the proof that it would notice: planted bugs, each of which it must find. `npm run torture -- --only
- * chaos` runs the full one, and `--only plants` three more bugs, which take longer to be seen. `SEED=…` repeats the choices of a run.
+ * chaos` runs the full one, and `--only plants` four more bugs, which take longer to be seen. `SEED=…` repeats the choices of a run.
  */
 import { expect, onTestFinished, test } from 'vitest';
 import { Stage } from '../support/stage.ts';
