@@ -5,12 +5,20 @@ import { actor, AppError, createApp } from '../../src/index.ts';
 import { Rig } from './rig.ts';
 import { ok, refused } from './rig-app.ts';
 
-const slowly = z.object({ amount: z.number() }).refine(async ({ amount }) => {
-  await Promise.resolve();
-  if (amount === 13) throw new Error('the register cannot be reached');
-  if (amount === 14) throw new AppError('UNLUCKY', 'Not on a Friday');
-  return amount > 0;
-}, 'too small');
+// By hand: zod runs an asynchronous refinement twice and lets go of the first, whose rejection nobody would catch.
+const slowly = {
+  '~standard': {
+    version: 1,
+    vendor: 'hand',
+    validate: async (value: unknown) => {
+      const { amount } = value as { amount: number };
+      await Promise.resolve();
+      if (amount === 13) throw new Error('the register cannot be reached');
+      if (amount === 14) throw new AppError('UNLUCKY', 'Not on a Friday');
+      return amount > 0 ? { value: { amount } } : { issues: [{ message: 'too small' }] };
+    },
+  },
+} as const;
 
 const counter = actor({
   state: z.object({ count: z.number().default(0) }),
