@@ -35,6 +35,7 @@ function load(connections: number, pipelined: number) {
   return {
     echo: { ...add, name: 'echo', server: 'echo', connections, pipelined },
     durable: { ...add, name: 'durable', server: 'fermata', connections, pipelined },
+    memory: { ...add, name: 'memory', actor: 'counterMemory', server: 'fermata', connections, pipelined },
     naive: { ...add, name: 'naive', server: 'naive', connections, pipelined },
     nats: { ...add, name: 'over NATS', server: 'nats', connections, pipelined },
   } as const;
@@ -53,12 +54,7 @@ export const scenarios: readonly Scenario[] = [
     name: '1x1',
     about: 'one client, one call at a time: what a call costs in time',
     kind: 'calls',
-    variants: [
-      single.echo,
-      single.durable,
-      single.naive,
-      { ...single.durable, name: 'memory', actor: 'counterMemory' },
-    ],
+    variants: [single.echo, single.durable, single.naive, single.memory],
   },
   {
     name: '50x16',
@@ -69,7 +65,7 @@ export const scenarios: readonly Scenario[] = [
       busy.durable,
       busy.naive,
       { ...busy.durable, name: 'process', actor: 'counterProcess' },
-      { ...busy.durable, name: 'memory', actor: 'counterMemory' },
+      busy.memory,
       { ...busy.durable, name: 'durable, numbered', keys: 'numbered' },
       { ...busy.durable, name: 'durable, keyed', keys: 'arbitrary' },
       { ...busy.durable, name: 'durable, 16 tenants', tenants: 16 },

@@ -41,6 +41,7 @@ export class Connection implements Line {
   principal: Principal;
   /** Keys of the topics it has joined. Written by the outlet. */
   readonly topics = new Set<string>();
+  /** Reads what its client sends, when that is a call like most. */
   readonly calls = new PlainCalls();
   /** Frames that its client has sent. */
   frames = 0;

@@ -5,11 +5,10 @@
 import type { WebSocket, WebSocketBehavior } from 'uWebSockets.js';
 import type { Clock } from '../host/clock.ts';
 import type { Phase } from '../host/phase.ts';
-import { type ClientFrame, decodeFrame } from '../protocol/decode.ts';
+import { type ClientFrame, decodeFrame, type Rpc } from '../protocol/decode.ts';
 import { AppError, type ErrorBody } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { closeCodes, okResult } from '../protocol/messages.ts';
-import type { Rpc } from '../protocol/plain-call.ts';
 import { callRequestId, traceText } from '../protocol/trace.ts';
 import type { Verify } from './auth.ts';
 import type { CallLog } from './call-log.ts';

@@ -53,6 +53,8 @@ export type ClientFrame =
   /** No JSON object at all: the connection cannot be trusted to speak the protocol. */
   | { readonly kind: 'broken'; readonly message: string };
 
+export type Rpc = Extract<ClientFrame, { kind: 'rpc' }>;
+
 /** The frame that an `error` is about. */
 export interface Refused {
   readonly type: string;

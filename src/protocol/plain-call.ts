@@ -8,12 +8,10 @@
  * JSON can be read in one way only, so that text which consists of these parts and one whole value means what it seems to
  * mean, and what comes out is what `decodeFrame` would say. All that is spelled differently, or wrong, is left to that.
  */
-import { actorProblem, type ClientFrame, methodProblem, optionsProblem, wholeMs } from './decode.ts';
+import { actorProblem, methodProblem, optionsProblem, type Rpc, wholeMs } from './decode.ts';
 import { callIdCharsMax } from './limits.ts';
 import { parseJson } from './safe-json.ts';
 import { parseTraceparent } from './trace.ts';
-
-export type Rpc = Extract<ClientFrame, { kind: 'rpc' }>;
 
 const head = '{"type":"rpc","id":"';
 const inputHead = ',"input":';
