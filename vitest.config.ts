@@ -1,10 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
-// Journeys start whole servers on a machine that may have two cores, so files run two at a time and waits are generous.
+// Journeys start whole servers on a machine that may have two cores, so files run three at a time and waits are generous.
 export default defineConfig({
   resolve: { conditions: ['fermata-source'] },
   ssr: { resolve: { conditions: ['fermata-source'] } },
   test: {
+    globalSetup: 'test/support/built.ts',
     pool: 'forks',
     maxWorkers: 3,
     execArgv: ['--conditions=fermata-source'],

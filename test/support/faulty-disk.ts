@@ -62,9 +62,9 @@ export class FaultyDisk {
       slowSync?.times ?? 0,
     ];
     for (const [at, word] of words.entries()) all.writeInt32LE(word, at * 4);
-    // What to match and how comes before how often: the server looks at the counts first.
-    writeSync(this.#file, all, matchAt, bytes - matchAt, matchAt);
-    writeSync(this.#file, all, 0, matchAt, 0);
+    // How often comes last: the server looks at the counts first, and counts a hit at once.
+    writeSync(this.#file, all, hitsAt, bytes - hitsAt, hitsAt);
+    writeSync(this.#file, all, 0, hitsAt, 0);
   }
 
   heal(): void {

@@ -6,11 +6,14 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { built } from './built.ts';
 import { secret } from './token.ts';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
-export const command = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const source = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+export const command = built(source);
 
 /** What a process does: both, or sockets alone, or actors alone. */
 export type Side = 'serve' | 'gateway' | 'runtime';
@@ -18,7 +21,10 @@ export type Side = 'serve' | 'gateway' | 'runtime';
 export interface LaunchOptions {
   /** `serve` by default. */
   readonly side?: Side;
-  /** A file of `test/support/apps` without its extension, or a path from the root of the repository. */
+  /**
+   * A file of `test/support/apps` without its extension, or a path from the root of the repository. The examples are served
+   * from the sources, as `npm start` does it, everything else from what was built of them, as the package does it.
+   */
   readonly app: string;
   readonly dataDir: string;
   /** One that is free by default. */
@@ -54,8 +60,9 @@ export function childEnv(extra: Readonly<Record<string, string>> = {}): Record<s
   return { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }), AUTH_JWT_SECRET: secret, ...extra };
 }
 
-export function appPath(app: string): string {
-  return app.includes('/') ? app : `test/support/apps/${app}.ts`;
+/** The examples run from the sources; of everything else what was built of it. */
+function inKind(app: string, file: string): string {
+  return app.startsWith('examples/') ? file : built(file);
 }
 
 export class ServerProcess {
@@ -70,10 +77,11 @@ export class ServerProcess {
   #ended = false;
 
   constructor(options: LaunchOptions) {
-    const { dataDir, args = [], env = {}, preload } = options;
+    const { app, dataDir, args = [], env = {}, preload } = options;
     this.dataDir = dataDir;
-    const plant = preload === undefined ? {} : { NODE_OPTIONS: `--import=${pathToFileURL(preload).href}` };
-    this.#child = spawn(process.execPath, [command, ...wordsOf(options), '--data-dir', dataDir, ...args], {
+    const entry = inKind(app, source);
+    const plant = preload === undefined ? {} : { NODE_OPTIONS: `--import=${pathToFileURL(inKind(app, preload)).href}` };
+    this.#child = spawn(process.execPath, [entry, ...wordsOf(options), '--data-dir', dataDir, ...args], {
       cwd: root,
       env: childEnv({ ...plant, ...env }),
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -167,5 +175,7 @@ export class ServerProcess {
 
 function wordsOf({ side = 'serve', app, port = '0' }: LaunchOptions): string[] {
   if (side === 'gateway') return [side, '--port', port];
-  return side === 'runtime' ? [side, appPath(app)] : [side, appPath(app), '--port', port];
+  const file = join(root, app.includes('/') ? app : `test/support/apps/${app}.ts`);
+  const words = [side, relative(root, inKind(app, file))];
+  return side === 'runtime' ? words : [...words, '--port', port];
 }

@@ -14,6 +14,7 @@ import { createLog } from '../../src/host/log.ts';
 import { openFile } from '../../src/storage/migrations.ts';
 import { look } from '../../src/storage/paths.ts';
 import { recover } from '../../src/storage/recovery.ts';
+import { built } from '../support/built.ts';
 import { needs } from '../support/needs.ts';
 import { childEnv, root } from '../support/server.ts';
 import { commits, keyOf, openKeeper, plan, type PlannedCommit, scratchFormats, scratchPath } from './crash-script.ts';
@@ -21,7 +22,7 @@ import type { Violation } from './oracle.ts';
 import { addViolations, newReport, type RoundOptions, type RoundReport } from './report.ts';
 import { SeededRandom } from './seeded-random.ts';
 
-const script = fileURLToPath(new URL('./crash-script.ts', import.meta.url));
+const script = built(fileURLToPath(new URL('./crash-script.ts', import.meta.url)));
 const kinds = ['fsync', 'fdatasync', 'pwrite64', 'ftruncate', 'unlink', 'rename'] as const;
 const outcomeMs = 24 * 60 * 60 * 1000;
 
@@ -91,12 +92,12 @@ function mixed(points: readonly CrashPoint[], random: SeededRandom): CrashPoint[
 
 /** Runs the script under strace. @returns how many commits it acknowledged */
 async function live(dataDir: string, plant: string | undefined, straceArgs: readonly string[]): Promise<number> {
-  const env = childEnv(plant === undefined ? {} : { NODE_OPTIONS: `--import=${pathToFileURL(plant).href}` });
-  const child = spawn(
-    needs('strace'),
-    ['-f', '-qq', ...straceArgs, process.execPath, '--conditions=fermata-source', script, dataDir],
-    { cwd: root, env, stdio: ['ignore', 'pipe', 'ignore'] },
-  );
+  const env = childEnv(plant === undefined ? {} : { NODE_OPTIONS: `--import=${pathToFileURL(built(plant)).href}` });
+  const child = spawn(needs('strace'), ['-f', '-qq', ...straceArgs, process.execPath, script, dataDir], {
+    cwd: root,
+    env,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   let printed = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text));
   await once(child, 'close');

@@ -25,6 +25,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { build } from '../support/built.ts';
 import { type BackupReport, runBackupRounds } from './backup-rounds.ts';
 import { runChaosRounds } from './chaos-rounds.ts';
 import { plantStorm } from './chaos/size.ts';
@@ -100,6 +101,7 @@ if (![seed, rounds ?? 1, msMax].every(Number.isFinite) || wrong !== undefined) {
   console.error(`torture: --seed, --rounds and --minutes take numbers, --only takes one of ${names.join(', ')}`);
   process.exitCode = 64;
 } else {
+  build();
   console.log(`seed ${seed}`);
   for (const [name, { run, rounds: usual }] of Object.entries(tortures)) {
     if (values.only.includes(name)) await torture(name, run, rounds ?? usual);
