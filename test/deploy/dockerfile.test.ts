@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { command as commandFile, root } from '../support/server.ts';
+import { root, source } from '../support/server.ts';
 import { configOf, stagesOf } from './dockerfile.ts';
 import { dockerIgnore } from './image-build.ts';
 
@@ -60,7 +60,7 @@ describe('the Dockerfile', () => {
     expect(config.entrypoint).toEqual(['node', '/opt/fermata/dist/src/cli/main.js']);
     expect(config.command).toEqual(['serve', '/app/app.js']);
     expect(config.stopSignal).toBe('SIGTERM');
-    expect(`/opt/fermata/dist/${commandFile.slice(root.length).replace(/\.ts$/, '.js')}`).toBe(config.entrypoint[1]);
+    expect(`/opt/fermata/dist/${source.slice(root.length).replace(/\.ts$/, '.js')}`).toBe(config.entrypoint[1]);
   });
 
   test('keeps data in a volume, which is made before it is declared', () => {

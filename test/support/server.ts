@@ -6,13 +6,14 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join, relative } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { built } from './built.ts';
 import { secret } from './token.ts';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
-const source = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+/** The command, as a source and as it was built. */
+export const source = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 export const command = built(source);
 
 /** What a process does: both, or sockets alone, or actors alone. */
@@ -22,8 +23,8 @@ export interface LaunchOptions {
   /** `serve` by default. */
   readonly side?: Side;
   /**
-   * A file of `test/support/apps` without its extension, or a path from the root of the repository. The examples are served
-   * from the sources, as `npm start` does it, everything else from what was built of them, as the package does it.
+   * A file of `test/support/apps` without its extension, or a path, from the root of the repository or absolute. Apps of the
+   * tests are served by what was built of the sources, as the package does it, others by the sources, as `npm start` does it.
    */
   readonly app: string;
   readonly dataDir: string;
@@ -60,9 +61,9 @@ export function childEnv(extra: Readonly<Record<string, string>> = {}): Record<s
   return { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }), AUTH_JWT_SECRET: secret, ...extra };
 }
 
-/** The examples run from the sources; of everything else what was built of it. */
+/** What belongs to the tests runs as it was built, every other app from the sources. */
 function inKind(app: string, file: string): string {
-  return app.startsWith('examples/') ? file : built(file);
+  return app.includes('/') && !app.startsWith('test/') ? file : built(file);
 }
 
 export class ServerProcess {
@@ -175,7 +176,7 @@ export class ServerProcess {
 
 function wordsOf({ side = 'serve', app, port = '0' }: LaunchOptions): string[] {
   if (side === 'gateway') return [side, '--port', port];
-  const file = join(root, app.includes('/') ? app : `test/support/apps/${app}.ts`);
+  const file = resolve(root, app.includes('/') ? app : `test/support/apps/${app}.ts`);
   const words = [side, relative(root, inKind(app, file))];
   return side === 'runtime' ? words : [...words, '--port', port];
 }
