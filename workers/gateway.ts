@@ -1,38 +1,17 @@
 /** Entry of a gateway thread: sockets on one side, on the other the shards of this process, or NATS. */
-import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { workerData } from 'node:worker_threads';
-import { gatewayThread, type GatewayThreadData, type Remote } from '../src/gateway/gateway-thread.ts';
-import { systemClock } from '../src/host/clock.ts';
-import type { NatsConfig } from '../src/host/config.ts';
-import type { Logger } from '../src/host/log.ts';
+import { gatewayThread, type GatewayThreadData } from '../src/gateway/gateway-thread.ts';
 import { answerMain } from '../src/host/thread.ts';
 import { gatewayLink } from '../src/transport/embedded.ts';
-import { connectNats } from '../src/transport/nats-connection.ts';
-import { natsGatewayLink } from '../src/transport/nats-gateway-link.ts';
-import { idPattern } from '../src/transport/nats-names.ts';
-import { natsSessionsChannel } from '../src/transport/nats-sessions-channel.ts';
-
-/** For the last words to a server that does not answer. */
-const flushMsMax = 2000;
 
 const data = workerData as GatewayThreadData;
 const { nats } = data;
-answerMain(gatewayThread(data, nats === undefined ? gatewayLink(data.ports) : (log) => openRemote(nats, log)));
-
-async function openRemote(config: NatsConfig, log: Logger): Promise<Remote> {
-  const key = randomBytes(10).toString('hex');
-  const nc = await connectNats(config, { name: `fermata-gateway-${key}`, log });
-  const streams = { replicas: config.replicas };
-  const link = natsGatewayLink(nc, { gateway: key, log, clock: systemClock, streams });
-  return {
-    link,
-    peers: { key, channel: natsSessionsChannel(nc), has: (peer) => idPattern.test(peer), outlive: true },
-    async close() {
-      link.close();
-      const drained = nc.drain().catch(() => undefined);
-      await Promise.race([drained, sleep(flushMsMax, undefined, { ref: false })]);
-      await nc.close();
-    },
-  };
-}
+answerMain(
+  gatewayThread(
+    data,
+    // Loaded only where it is used: the package has fifty modules.
+    nats === undefined
+      ? gatewayLink(data.ports)
+      : async (log) => (await import('./gateway-remote.ts')).openRemote(nats, log),
+  ),
+);

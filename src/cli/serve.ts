@@ -16,7 +16,7 @@ import { announceRuntime } from './announcement.ts';
 import { DataSide } from './data-side.ts';
 import { exitCodes } from './exit-codes.ts';
 import { exitNow, type ExitNow } from './exit-now.ts';
-import { NatsSide } from './nats-side.ts';
+import type { NatsSide } from './nats-side.ts';
 import { Restarts } from './restarts.ts';
 import { startServerAdmin } from './server-admin.ts';
 import type { ServerParts, Sides } from './server-parts.ts';
@@ -26,7 +26,9 @@ import { listenError } from './start-error.ts';
 
 /** Serves until a signal or a dead thread ends it. Settles with the exit code. @throws CommandError when it cannot start */
 export async function serve(config: Config, sides: Sides, log: Logger): Promise<number> {
-  const server = new Server(config, sides, log);
+  const joined = config.nats !== undefined || config.natsServer !== undefined;
+  // Loaded only where it is used: the package has fifty modules.
+  const server = new Server(config, sides, log, joined ? (await import('./nats-side.ts')).NatsSide : undefined);
   return await stopOnSignals(server.lifecycle, server.died, config.shutdownTimeoutMs, log, server.exit);
 }
 
@@ -44,7 +46,8 @@ class Server {
   readonly #nats: NatsSide | undefined;
   #closeAdmin: (() => void) | undefined;
 
-  constructor(config: Config, sides: Sides, log: Logger) {
+  /** `Nats`: where it is joined with other processes. */
+  constructor(config: Config, sides: Sides, log: Logger, Nats: typeof NatsSide | undefined) {
     const { promise, resolve } = Promise.withResolvers<number>();
     this.died = promise;
     const parts: ServerParts = {
@@ -58,8 +61,7 @@ class Server {
       reportDeath: resolve,
     };
     this.#parts = parts;
-    const joined = config.nats !== undefined || config.natsServer !== undefined;
-    this.#nats = joined ? new NatsSide(parts, sides, () => this.#load()) : undefined;
+    this.#nats = Nats && new Nats(parts, sides, () => this.#load());
     this.#sockets = sides.sockets ? new SocketSide(parts) : undefined;
     this.#data = sides.data ? new DataSide({ ...parts, ...this.#around() }) : undefined;
     this.lifecycle = new Lifecycle(timed(this.#rows(), config.shutdownTimeoutMs), log);

@@ -5,8 +5,9 @@
  * Nothing here ever gets a token: callers pass names and numbers, and if one slips in it is removed, by the name of its
  * field or by its looks (`log-text.ts`). What is logged at which level, and what may flood it, is in docs/logs.md.
  */
+import { createRequire } from 'node:module';
 import pino, { type Logger } from 'pino';
-import { prettyFactory } from 'pino-pretty';
+import type { prettyFactory } from 'pino-pretty';
 import { withMargin, withoutControls, withoutTokens } from './log-text.ts';
 
 export type { Logger } from 'pino';
@@ -30,11 +31,16 @@ export function createLog(options: LogOptions, thread: string): Logger {
   };
   const stdout = pino.destination({ fd: 1, sync: true });
   if (!options.pretty) return pino({ ...settings, hooks: { streamWrite: withoutTokens } }, stdout);
-  const print = prettyFactory({ ignore: 'pid,hostname,thread', translateTime: 'SYS:HH:MM:ss', colorize: true });
+  const print = forPeople()({ ignore: 'pid,hostname,thread', translateTime: 'SYS:HH:MM:ss', colorize: true });
   const write = (line: string): void => {
     stdout.write(withMargin(print(withoutControls(withoutTokens(line)))));
   };
   return pino(settings, { write });
+}
+
+/** Loaded on a terminal alone: it has forty modules, and every thread has a log. */
+function forPeople(): typeof prettyFactory {
+  return (createRequire(import.meta.url)('pino-pretty') as { prettyFactory: typeof prettyFactory }).prettyFactory;
 }
 
 /** Fields that are hidden, at the top of a line and up to two levels down. */
