@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 // Journeys start whole servers on a machine that may have two cores, so files run three at a time and waits are generous.
 export default defineConfig({
@@ -8,6 +9,7 @@ export default defineConfig({
     globalSetup: 'test/support/built.ts',
     pool: 'forks',
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     execArgv: ['--conditions=fermata-source'],
     testTimeout: 30_000,
     hookTimeout: 30_000,

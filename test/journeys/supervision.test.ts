@@ -28,14 +28,14 @@ async function accepted(client: BaseClient, actor: string, actorId: string, meth
   });
 }
 
-describe('an app that', () => {
-  test.each(Object.keys(faults) as Fault[])('does "%s" harms nobody else', { timeout: 40_000 }, async (fault) => {
-    const report = await runFaultRounds(fault, { seed: 1, rounds: 1, dataDir: newStage().dataDir() });
-    expect(report.violations).toEqual([]);
-    expect(report.acknowledged).toBeGreaterThan(5);
-    for (const awayMs of report.readyMs) expect(awayMs).toBeLessThan(2000);
-    if (faults[fault].dies === 'always') expect(report.readyMs).toHaveLength(1);
-  });
+test('whatever an app does, it harms nobody else', { timeout: 90_000 }, async () => {
+  const all = Object.keys(faults) as Fault[];
+  const report = await runFaultRounds(all, { seed: 1, rounds: all.length, dataDir: newStage().dataDir() });
+  expect(report.violations).toEqual([]);
+  expect(report.acknowledged).toBeGreaterThan(5 * all.length);
+  for (const awayMs of report.readyMs) expect(awayMs).toBeLessThan(2000);
+  const deadly = all.filter((fault) => faults[fault].dies === 'always');
+  expect(report.readyMs.length).toBeGreaterThanOrEqual(deadly.length);
 });
 
 test('a promise that nobody awaited is told in the log', async () => {

@@ -1,5 +1,5 @@
 /**
- * One fault of an author's code, round by round, in an actor of shard 0, while an actor of shard 1 is called all the time.
+ * Faults of an author's code, one each round, in an actor of shard 0, while an actor of shard 1 is called all the time.
  *
  * What must hold each time: the process lives · the caller gets one answer, at most a second after its shard died · the
  * other shard answers every call · the shard serves again, with exactly what was acknowledged · a subscriber of the state
@@ -54,9 +54,9 @@ function idOn(shard: number): string {
   for (let n = 0; ; n += 1) if (shardOf('acme', 'faults', `f${n}`, 2) === shard) return `f${n}`;
 }
 
-/** `rounds` times the fault. `readyMs` holds how long its shard was away each time. */
-export async function runFaultRounds(fault: Fault, options: RoundOptions): Promise<RoundReport> {
-  const run = new FaultRun(fault, options);
+/** `rounds` rounds, the faults in turn. `readyMs` holds how long the shard was away each time. */
+export async function runFaultRounds(turns: readonly Fault[], options: RoundOptions): Promise<RoundReport> {
+  const run = new FaultRun(turns, options);
   try {
     return await run.run();
   } finally {
@@ -65,7 +65,7 @@ export async function runFaultRounds(fault: Fault, options: RoundOptions): Promi
 }
 
 class FaultRun {
-  readonly #fault: Fault;
+  readonly #turns: readonly Fault[];
   readonly #options: RoundOptions;
   readonly #server: ServerProcess;
   readonly #report = newReport();
@@ -74,9 +74,9 @@ class FaultRun {
   #witnessed = 0;
   #ending = false;
 
-  constructor(fault: Fault, options: RoundOptions) {
+  constructor(turns: readonly Fault[], options: RoundOptions) {
     const { dataDir, plant } = options;
-    this.#fault = fault;
+    this.#turns = turns;
     this.#options = options;
     this.#server = new ServerProcess({
       app: 'faults',
@@ -114,10 +114,11 @@ class FaultRun {
   }
 
   async #round(round: number, caller: BaseClient, subscriber: BaseClient, violations: Violation[]): Promise<void> {
-    const { outcomes, dies }: Expected = faults[this.#fault];
+    const fault = this.#turns[round % this.#turns.length]!;
+    const { outcomes, dies }: Expected = faults[fault];
     const wrong = (text: string): void => {
-      violations.push({ kind: 'unavailable', text: `${this.#fault} ${round + 1}: ${text}` });
-      this.#options.report?.(`  ${this.#fault} ${round + 1}: ${text}`);
+      violations.push({ kind: 'unavailable', text: `${fault} ${round + 1}: ${text}` });
+      this.#options.report?.(`  ${fault} ${round + 1}: ${text}`);
     };
     for (let n = 0; n < addsPerRound; n += 1) await this.#add(caller, wrong, violations);
     const logged = this.#server.logs.length;
@@ -125,7 +126,7 @@ class FaultRun {
     const witnessed = this.#witnessed;
     // A key of its own each time: the same call would be quarantined after the third.
     const answer = caller
-      .call({ actor: 'faults', actorId: victim, method: this.#fault, key: `${this.#fault} ${round}` })
+      .call({ actor: 'faults', actorId: victim, method: fault, key: `${fault} ${round}` })
       .then((reply) => ({ reply, atMs: performance.now() }))
       .catch((error: unknown) => ({ reply: { outcome: String(error) }, atMs: performance.now() }));
     const death = (line: LogLine): boolean =>
@@ -160,7 +161,7 @@ class FaultRun {
     if (reply.outcome !== 'ok') wrong(`adding ended ${reply.outcome}: ${reply.error}`);
     else this.#report.acknowledged += 1;
     const count = reply.result as number;
-    const text = `${this.#fault}: ${count} where ${this.#owed + 1} was due`;
+    const text = `${count} where ${this.#owed + 1} was due`;
     if (reply.outcome === 'ok' && count <= this.#owed) violations.push({ kind: 'lost', text });
     if (reply.outcome === 'ok' && count > this.#owed + 1) violations.push({ kind: 'doubled', text });
     this.#owed = reply.outcome === 'ok' ? count : this.#owed;
@@ -176,7 +177,7 @@ class FaultRun {
       if (end.outcome !== 'ok' || end.result !== count) {
         violations.push({
           kind: 'unavailable',
-          text: `${this.#fault}: the other shard answered ${JSON.stringify(end)}`,
+          text: `the other shard answered ${JSON.stringify(end)}`,
         });
         return;
       }

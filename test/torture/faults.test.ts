@@ -8,6 +8,6 @@ test('a server that forgets the callers of a dead shard is found out', { timeout
   const stage = new Stage();
   onTestFinished(() => stage.end());
   const plant = plantPath('forgotten-callers');
-  const report = await runFaultRounds('exit', { seed, rounds: 3, dataDir: stage.dataDir(), plant, untilFound: true });
+  const report = await runFaultRounds(['exit'], { seed, rounds: 3, dataDir: stage.dataDir(), plant, untilFound: true });
   expect({ seed, unavailable: report.unavailable > 0 }).toEqual({ seed, unavailable: true });
 });

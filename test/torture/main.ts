@@ -63,7 +63,7 @@ const plants: readonly [string, Torture][] = [
   ['skipped-row', runKillRounds],
   ['early-forget', runCrashPoints],
   ['late-replies', runSigtermRounds],
-  ['forgotten-callers', (options) => runFaultRounds('exit', options)],
+  ['forgotten-callers', (options) => runFaultRounds(['exit'], options)],
   ['forgotten-numbers', shortChaos],
   ['forgotten-at-restart', shortChaos],
   ['skipped-event', shortChaos],
@@ -128,7 +128,7 @@ async function tortureByFaults(times: number): Promise<void> {
   const work = async (): Promise<void> => {
     for (let fault = queue.shift(); fault !== undefined; fault = queue.shift()) {
       const which = fault;
-      await torture(`fault ${which}`, (options) => runFaultRounds(which, options), times);
+      await torture(`fault ${which}`, (options) => runFaultRounds([which], options), times);
     }
   };
   await Promise.all(Array.from({ length: faultsAtOnce }, work));
