@@ -4,11 +4,13 @@
  * before it serves or forgets anything; the next one that archives then begins behind a gap. It comes back when the log
  * itself tells of the gap.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Clock } from '../host/clock.ts';
+import { fsyncDirectory } from '../host/directory.ts';
 import type { Logger } from '../host/log.ts';
-import { fsyncDirectory, look, tenantDirectory } from '../storage/paths.ts';
+import { writeWhole } from '../host/whole-file.ts';
+import { look, tenantDirectory } from '../storage/paths.ts';
 import { directoryTarget } from './directory-target.ts';
 import { LogWriter } from './log-writer.ts';
 
@@ -76,16 +78,7 @@ export function noteGap(dataDir: string): void {
 }
 
 function noteTarget(dataDir: string, target: string, sinceMs: number): void {
-  const path = markerOf(dataDir);
-  const file = openSync(`${path}.new`, 'w', 0o600);
-  try {
-    writeSync(file, `${target}\n${new Date(sinceMs).toISOString()}\n`);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(`${path}.new`, path);
-  fsyncDirectory(resolve(dataDir));
+  writeWhole(markerOf(dataDir), `${target}\n${new Date(sinceMs).toISOString()}\n`);
 }
 
 function markerOf(dataDir: string): string {

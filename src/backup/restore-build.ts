@@ -12,13 +12,14 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Clock, systemClock } from '../host/clock.ts';
+import { fsyncDirectory } from '../host/directory.ts';
 import type { Logger } from '../host/log.ts';
 import { defaultLimits, type Limits } from '../protocol/limits.ts';
 import type { ClosedActor } from '../storage/closed-table.ts';
 import { copyActors } from '../storage/copy-actor.ts';
 import { KeeperCore } from '../storage/keeper.ts';
 import { NewerFileError } from '../storage/migrations.ts';
-import { fsyncDirectory, look, makeDirectory, tenantDirectory } from '../storage/paths.ts';
+import { look, makeDirectory, tenantDirectory } from '../storage/paths.ts';
 import { isDamage } from '../storage/sqlite.ts';
 import { TenantFile } from '../storage/tenant-file.ts';
 import { digest } from './digest.ts';

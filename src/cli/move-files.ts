@@ -11,11 +11,12 @@ import { VerifyPool } from '../backup/verify-pool.ts';
 import type { MoveFiles } from '../cluster/move-source.ts';
 import type { MoveName } from '../cluster/move-store.ts';
 import type { ArrivalFiles } from '../cluster/move-target.ts';
+import { fsyncDirectory } from '../host/directory.ts';
 import type { Logger } from '../host/log.ts';
 import type { Phase } from '../host/phase.ts';
 import { slotOf } from '../protocol/placement.ts';
 import { tenantFormat } from '../storage/migrations.ts';
-import { dataPaths, fsyncDirectory, look, makeDirectory, tenantDirectory } from '../storage/paths.ts';
+import { dataPaths, look, makeDirectory, tenantDirectory } from '../storage/paths.ts';
 import { readMarker } from '../storage/quarantine.ts';
 import {
   beginShipment,

@@ -6,8 +6,9 @@
  * leaves half an id; one that cannot be read is never replaced, because a new id would be a stranger to the node's slots.
  */
 import { randomInt } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeWhole } from '../host/whole-file.ts';
 
 const fileName = 'node-id';
 const idChars = 16;
@@ -17,7 +18,7 @@ const nodeIdPattern = /^[a-z0-9]{16}$/;
 export function nodeIdOf(dataDir: string): string {
   const path = join(dataDir, fileName);
   const text = textOf(path);
-  if (text === undefined) return makeId(dataDir, path);
+  if (text === undefined) return makeId(path);
   const id = text.replace(/\n$/, '');
   if (nodeIdPattern.test(id)) return id;
   throw new Error(
@@ -36,22 +37,8 @@ function textOf(path: string): string | undefined {
   }
 }
 
-function makeId(dataDir: string, path: string): string {
+function makeId(path: string): string {
   const id = Array.from({ length: idChars }, () => randomInt(36).toString(36)).join('');
-  const draft = `${path}.new`;
-  const file = openSync(draft, 'w', 0o600);
-  try {
-    writeSync(file, `${id}\n`);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(draft, path);
-  const directory = openSync(dataDir, 'r');
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
-  }
+  writeWhole(path, `${id}\n`);
   return id;
 }

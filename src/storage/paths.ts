@@ -4,9 +4,9 @@
  * Invariants: the name passed the allow-list, the path stays inside `tenants/`, and no link is followed on the way:
  * a link would let one tenant's name open another tenant's file. Directories are 0700.
  */
-import { closeSync, fsyncSync, lstatSync, openSync, type Stats } from 'node:fs';
+import { lstatSync, type Stats } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { createDirectory } from '../host/directory.ts';
+import { createDirectory, fsyncDirectory } from '../host/directory.ts';
 import { isTenant } from '../protocol/address.ts';
 
 export interface DataPaths {
@@ -50,15 +50,6 @@ export function makeDirectory(path: string): void {
   for (let at = resolve(path); ; at = dirname(at)) {
     fsyncDirectory(dirname(at));
     if (at === first) return;
-  }
-}
-
-export function fsyncDirectory(path: string): void {
-  const directory = openSync(path, 'r');
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
   }
 }
 

@@ -4,9 +4,10 @@
  * Main writes it, `fermata quarantine` releases from it, also while a server runs; so every write is a whole new file
  * renamed into place, and the reader of a running server looks at it again when it changes.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
-import { fsyncDirectory, makeDirectory } from './paths.ts';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { writeWhole } from '../host/whole-file.ts';
+import { makeDirectory } from './paths.ts';
 
 export interface PoisonCall {
   /** Of tenant, actor, method, key and input. */
@@ -45,19 +46,9 @@ export function readPoison(dataDir: string): PoisonCall[] {
 
 export function writePoison(dataDir: string, calls: readonly PoisonCall[]): void {
   const path = poisonPath(dataDir);
-  const directory = join(dataDir, 'quarantine');
-  makeDirectory(directory);
+  makeDirectory(dirname(path));
   // Named by process: a server and the command may write at the same moment, and neither may tear the other's file.
-  const aside = `${path}.${process.pid}.new`;
-  const file = openSync(aside, 'w', 0o600);
-  try {
-    writeSync(file, `${JSON.stringify(calls, undefined, 2)}\n`);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(aside, path);
-  fsyncDirectory(directory);
+  writeWhole(path, `${JSON.stringify(calls, undefined, 2)}\n`, `${path}.${process.pid}.new`);
 }
 
 function isPoisonCall(value: unknown): value is PoisonCall {

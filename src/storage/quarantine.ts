@@ -10,11 +10,13 @@
  * place · nothing is ever deleted here · an operator ends a quarantine by putting a sound file back and removing the marker,
  * and the process notices at its next start.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import type { Clock } from '../host/clock.ts';
+import { fsyncDirectory } from '../host/directory.ts';
+import { writeWhole } from '../host/whole-file.ts';
 import { HeldEntries } from './held-entries.ts';
-import { dataPaths, fsyncDirectory, look, makeDirectory, tenantDirectory } from './paths.ts';
+import { dataPaths, look, makeDirectory, tenantDirectory } from './paths.ts';
 import { sidecars } from './sqlite.ts';
 
 export interface QuarantineMarker {
@@ -136,18 +138,4 @@ export class Quarantine {
   #now(): string {
     return new Date(this.#clock.now()).toISOString();
   }
-}
-
-/** Under its name the file is whole or not there. */
-function writeWhole(path: string, text: string): void {
-  const temporary = `${path}.new`;
-  const file = openSync(temporary, 'w', 0o600);
-  try {
-    writeSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(temporary, path);
-  fsyncDirectory(join(path, '..'));
 }

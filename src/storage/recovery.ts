@@ -12,13 +12,14 @@
  */
 import { readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { fsyncDirectory } from '../host/directory.ts';
 import type { Logger } from '../host/log.ts';
 import { isTenant } from '../protocol/address.ts';
 import type { JournalRow } from './contract.ts';
 import { Journal } from './journal.ts';
 import { checkRow, type Damage, type StoredRow } from './journal-row.ts';
 import type { KeeperCore } from './keeper.ts';
-import { dataPaths, fsyncDirectory, journalPath, look, makeDirectory } from './paths.ts';
+import { dataPaths, journalPath, look, makeDirectory } from './paths.ts';
 import { tenantsInBytes } from './salvage.ts';
 import { DamagedFileError, isDamage, removeDatabase } from './sqlite.ts';
 

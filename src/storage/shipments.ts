@@ -10,10 +10,12 @@
  * <epoch> is the slot's under the node that gives it away. Notes are whole or not there. Nothing of this knows threads; who
  * calls it owns the data directory.
  */
-import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fsyncDirectory } from '../host/directory.ts';
+import { writeWhole } from '../host/whole-file.ts';
 import { isTenant } from '../protocol/address.ts';
-import { dataPaths, fsyncDirectory, look, makeDirectory } from './paths.ts';
+import { dataPaths, look, makeDirectory } from './paths.ts';
 
 export type ShipmentKind = 'outgoing' | 'incoming' | 'moved';
 export type ShipmentNote = 'committing' | 'ready';
@@ -57,16 +59,7 @@ export function hasNote({ path }: Shipment, note: ShipmentNote): boolean {
 
 /** On disk when it returns. */
 export function putNote({ path }: Shipment, note: ShipmentNote, text: string): void {
-  const draft = join(path, `${note}.new`);
-  const file = openSync(draft, 'w', 0o600);
-  try {
-    writeSync(file, `${text}\n`);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(draft, join(path, note));
-  fsyncDirectory(path);
+  writeWhole(join(path, note), `${text}\n`);
 }
 
 /** Out of the way of every start, and never deleted. @returns where it lies */

@@ -13,9 +13,10 @@
 import { renameSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fsyncDirectory } from '../host/directory.ts';
 import { slotOf } from '../protocol/placement.ts';
 import { OperationError } from './operation-error.ts';
-import { dataPaths, fsyncDirectory, look, makeDirectory, refuseForeign, tenantDirectory } from './paths.ts';
+import { dataPaths, look, makeDirectory, refuseForeign, tenantDirectory } from './paths.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { ShardListeners } from './shard-listeners.ts';
 import { tenantsBelow } from './shipments.ts';

@@ -13,7 +13,8 @@ import { strict as assert } from 'node:assert';
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
-import { fsyncDirectory, look, refuseForeign } from './paths.ts';
+import { fsyncDirectory } from '../host/directory.ts';
+import { look, refuseForeign } from './paths.ts';
 
 export type Db = Database.Database;
 export type Synchronous = 'FULL' | 'NORMAL';

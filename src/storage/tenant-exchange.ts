@@ -11,9 +11,10 @@
 import { copyFileSync, linkSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import type { Clock } from '../host/clock.ts';
+import { fsyncDirectory } from '../host/directory.ts';
 import { copyActor } from './copy-actor.ts';
 import { OperationError } from './operation-error.ts';
-import { fsyncDirectory, look, makeDirectory, tenantDirectory } from './paths.ts';
+import { look, makeDirectory, tenantDirectory } from './paths.ts';
 import type { Pending } from './pending.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { ShardListeners } from './shard-listeners.ts';

@@ -1,7 +1,8 @@
 /** The order of the test files: those that start whole servers first, so that no worker is left with a long one at the end. */
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-const long = /\/test\/(torture|journeys|deploy\/image|package|cli\/slot-moves|cluster\/ownership|gateway\/(anchor|slow))/;
+const long =
+  /\/test\/(torture|journeys|deploy\/image|package|cli\/slot-moves|cluster\/ownership|gateway\/(anchor|slow))/;
 
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
