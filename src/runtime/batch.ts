@@ -205,7 +205,7 @@ export class Batch {
     const answer = (certain ? nothingChanged : mayHaveHappened).toBody();
     this.#parts.log.error(
       { err: error, actors: this.#staged.size, outcome: answer.outcome, calls: tracedCalls(this.#answered) },
-      'a commit failed; its actors are loaded again from disk. Hint: check free space and health of the disk under the data directory',
+      'a commit failed; its actors are loaded again from disk. Hint: check free space and health of the disk under the data directory, unless its cause is the lease',
     );
     this.#writable = false;
     this.#parts.meters.commitFailures += 1;

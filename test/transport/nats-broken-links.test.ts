@@ -1,5 +1,5 @@
 /** Frames that must not run: nothing is built on them, nobody waits for them, and their gateways begin anew. */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { decodeOutbound, inboundOp } from '../../src/protocol/envelope.ts';
 import { deliveriesMax, gapMs, inHandMax, silenceMs, unpresentedMs } from '../../src/transport/nats-bounds.ts';
 import { consumerName, streams, subjects } from '../../src/transport/nats-names.ts';
@@ -7,19 +7,11 @@ import { noDoubt } from '../../src/transport/nats-doubt.ts';
 import { NatsSlotConsumers } from '../../src/transport/nats-slot-consumers.ts';
 import { readOut, writeCalls, writeLost } from '../../src/transport/nats-wire.ts';
 import { until } from './contract.ts';
-import { NatsRig, skippingClock, type TestGateway } from './nats-rig.ts';
+import { NatsRig, sharedRig, skippingClock, type TestGateway } from './nats-rig.ts';
 
-let rig: NatsRig;
+const rig = sharedRig();
 /** Each test has a slot of its own. */
 let slot = 0;
-
-beforeAll(async () => {
-  rig = await NatsRig.start();
-});
-
-afterEach(() => rig.end());
-
-afterAll(() => rig.close());
 
 /** As its gateway would, after it was sent so often. */
 function publish(gateway: TestGateway, seq: number, word: string, sends = 0): void {
@@ -30,8 +22,8 @@ function publish(gateway: TestGateway, seq: number, word: string, sends = 0): vo
 describe('links over NATS that are broken', () => {
   it('are those whose first frame comes after its turn', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
-    const runtime = await rig.runtime();
+    const gateway = await rig().gateway();
+    const runtime = await rig().runtime();
     await runtime.link.take(slot, 1);
     await until(() => gateway.turnovers.length === 1);
     publish(gateway, 2, 'second');
@@ -46,10 +38,10 @@ describe('links over NATS that are broken', () => {
 
   it('keep the letter of a frame that owners died with, should the last one die before it was stored', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
+    const gateway = await rig().gateway();
     gateway.send(slot, 'deadly');
     for (let epoch = 1; epoch <= deliveriesMax; epoch += 1) {
-      const victim = await rig.runtime();
+      const victim = await rig().runtime();
       victim.answering = false;
       await victim.link.take(slot, epoch);
       await until(() => victim.words.length === 1);
@@ -57,7 +49,7 @@ describe('links over NATS that are broken', () => {
     }
     gateway.nc.publish(subjects.out(gateway.key), writeLost(slot, deliveriesMax, 1));
     await until(() => gateway.lost.length === 1);
-    const runtime = await rig.runtime();
+    const runtime = await rig().runtime();
     await runtime.link.take(slot, deliveriesMax + 1);
     gateway.send(slot, 'anew');
     await until(() => gateway.answers.includes('re anew'));
@@ -72,16 +64,16 @@ describe('links over NATS that are broken', () => {
   it('are those of gateways that are gone: their frames wait once, and then hold up nobody', async () => {
     slot += 1;
     const { clock, skip } = skippingClock();
-    const dead = await rig.gateway();
+    const dead = await rig().gateway();
     const frames = inHandMax * 4;
     for (let n = 0; n < frames; n += 1) dead.send(slot, `${n}`);
     await until(() => dead.link.unackedFrames === 0);
     dead.link.close();
     await dead.nc.close();
-    const live = await rig.gateway();
+    const live = await rig().gateway();
     live.send(slot, 'live');
     await until(() => live.link.unackedFrames === 0);
-    const runtime = await rig.runtime(clock);
+    const runtime = await rig().runtime(clock);
     await runtime.link.take(slot, 1);
     await until(() => runtime.link.numbers().held === inHandMax);
     skip(unpresentedMs);
@@ -94,8 +86,8 @@ describe('links over NATS that are broken', () => {
 describe('an owner that was killed', () => {
   it('leaves nothing to wait for, even when its gateway sends again what is not acknowledged', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
-    const first = await rig.runtime();
+    const gateway = await rig().gateway();
+    const first = await rig().runtime();
     first.answering = false;
     await first.link.take(slot, 1);
     for (const word of ['slow', 'b', 'c']) gateway.send(slot, word);
@@ -104,7 +96,7 @@ describe('an owner that was killed', () => {
     await first.nc.flush();
     await first.nc.close();
     publish(gateway, 4, 'd', 1);
-    const second = await rig.runtime();
+    const second = await rig().runtime();
     await second.link.take(slot, 2);
     await until(() => second.words.length === 2, gapMs / 2);
     publish(gateway, 5, 'e');
@@ -115,8 +107,8 @@ describe('an owner that was killed', () => {
 
   it('that came back while its slot was being taken is doubted as any other', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
-    const nc = await rig.connection();
+    const gateway = await rig().gateway();
+    const nc = await rig().connection();
     const consumers = new NatsSlotConsumers(nc);
     await consumers.create(slot, 1, noDoubt(''));
     gateway.send(slot, 'a');
@@ -133,8 +125,8 @@ describe('an owner that was killed', () => {
 describe('a runtime', () => {
   it('that is asked twice to release a slot tells both when it is done', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
-    const runtime = await rig.runtime();
+    const gateway = await rig().gateway();
+    const runtime = await rig().runtime();
     runtime.answering = false;
     await runtime.link.take(slot, 1);
     gateway.send(slot, 'slow');
@@ -148,14 +140,14 @@ describe('a runtime', () => {
   it('that stood still takes nobody for gone before it has listened', async () => {
     slot += 1;
     const { clock, skip } = skippingClock();
-    const gateway = await rig.gateway();
-    const quiet = await rig.gateway();
-    const runtime = await rig.runtime(clock);
+    const gateway = await rig().gateway();
+    const quiet = await rig().gateway();
+    const runtime = await rig().runtime(clock);
     await runtime.link.take(slot, 1);
     await until(() => gateway.turnovers.length === 1 && quiet.turnovers.length === 1);
     await quiet.nc.close();
     let syncs = 0;
-    const nc = await rig.connection();
+    const nc = await rig().connection();
     nc.subscribe(subjects.out(gateway.key), {
       callback: (_, { data }) => (syncs += readOut(data)?.kind === 'sync' ? 1 : 0),
     });

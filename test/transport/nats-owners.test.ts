@@ -1,24 +1,16 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { gapMs, silenceMs, unpresentedMs } from '../../src/transport/nats-bounds.ts';
 import { consumerName, streams, subjects } from '../../src/transport/nats-names.ts';
 import { writeCalls } from '../../src/transport/nats-wire.ts';
 import { until } from './contract.ts';
-import { NatsRig, newKey, skippingClock, wordOf } from './nats-rig.ts';
+import { newKey, sharedRig, skippingClock, wordOf } from './nats-rig.ts';
 
-let rig: NatsRig;
+const rig = sharedRig();
 /** Each test has a slot of its own. */
 let slot = 0;
 
-beforeAll(async () => {
-  rig = await NatsRig.start();
-});
-
-afterEach(() => rig.end());
-
-afterAll(() => rig.close());
-
 async function consumers(): Promise<string[]> {
-  const manager = await (await rig.connection()).jetstreamManager();
+  const manager = await (await rig().connection()).jetstreamManager();
   const names: string[] = [];
   for await (const { name } of manager.consumers.list(streams.calls)) names.push(name);
   return names;
@@ -27,8 +19,8 @@ async function consumers(): Promise<string[]> {
 describe('owners of a slot over NATS', () => {
   it('hear who is there before they hear a call', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
-    const runtime = await rig.runtime();
+    const gateway = await rig().gateway();
+    const runtime = await rig().runtime();
     gateway.send(slot, 'early');
     await runtime.link.take(slot, 1);
     await until(() => gateway.answers.length === 1);
@@ -39,11 +31,11 @@ describe('owners of a slot over NATS', () => {
 
   it('find what waited while nobody served, in order and without doubt', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
+    const gateway = await rig().gateway();
     const words = Array.from({ length: 500 }, (_, n) => `${n}`);
     for (const word of words) gateway.send(slot, word);
     await until(() => gateway.link.unackedFrames === 0);
-    const runtime = await rig.runtime();
+    const runtime = await rig().runtime();
     await runtime.link.take(slot, 1);
     await until(() => gateway.answers.length === words.length);
     expect(runtime.words).toEqual(words);
@@ -55,9 +47,9 @@ describe('owners of a slot over NATS', () => {
 
   it('hand over cleanly: nothing is in doubt, and the consumer goes', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
-    const first = await rig.runtime();
-    const second = await rig.runtime();
+    const gateway = await rig().gateway();
+    const first = await rig().runtime();
+    const second = await rig().runtime();
     await first.link.take(slot, 1);
     let sent = 0;
     const sending = setInterval(() => gateway.send(slot, `${(sent += 1)}`), 1);
@@ -77,8 +69,8 @@ describe('owners of a slot over NATS', () => {
 
   it('wait in a release for what they have in hand', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
-    const runtime = await rig.runtime();
+    const gateway = await rig().gateway();
+    const runtime = await rig().runtime();
     runtime.answering = false;
     await runtime.link.take(slot, 1);
     gateway.send(slot, 'a');
@@ -92,7 +84,7 @@ describe('owners of a slot over NATS', () => {
     await releasing;
     await until(() => gateway.answers.length === 1);
     expect(runtime.words).toEqual(['a']);
-    const successor = await rig.runtime();
+    const successor = await rig().runtime();
     await successor.link.take(slot, 2);
     await until(() => successor.words.length === 1);
     expect(successor.calls.map((frame) => [wordOf(frame), frame.doubtful])).toEqual([['b', false]]);
@@ -100,13 +92,13 @@ describe('owners of a slot over NATS', () => {
 
   it('that died leave doubt: order is kept, and what they say later means nothing', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
-    const first = await rig.runtime();
+    const gateway = await rig().gateway();
+    const first = await rig().runtime();
     first.answering = false;
     await first.link.take(slot, 1);
     for (const word of ['a', 'b', 'c']) gateway.send(slot, word);
     await until(() => first.words.length === 3);
-    const second = await rig.runtime();
+    const second = await rig().runtime();
     second.answering = false;
     await second.link.take(slot, 2);
     gateway.send(slot, 'd');
@@ -124,8 +116,8 @@ describe('owners of a slot over NATS', () => {
 
   it('cannot take what is served under a higher epoch', async () => {
     slot += 1;
-    const runtime = await rig.runtime();
-    const stale = await rig.runtime();
+    const runtime = await rig().runtime();
+    const stale = await rig().runtime();
     await runtime.link.take(slot, 3);
     await expect(stale.link.take(slot, 2)).rejects.toThrow(`slot ${slot} is served under epoch 3; 2 is over`);
     await runtime.link.release(slot);
@@ -135,10 +127,10 @@ describe('owners of a slot over NATS', () => {
 
   it('put a frame aside that five of them died with, and answer its calls', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
+    const gateway = await rig().gateway();
     gateway.send(slot, 'deadly');
     for (let epoch = 1; epoch <= 5; epoch += 1) {
-      const victim = await rig.runtime();
+      const victim = await rig().runtime();
       victim.answering = false;
       await victim.link.take(slot, epoch);
       await until(() => victim.words.length === 1);
@@ -146,7 +138,7 @@ describe('owners of a slot over NATS', () => {
       await victim.nc.close();
     }
     gateway.send(slot, 'next');
-    const runtime = await rig.runtime();
+    const runtime = await rig().runtime();
     await runtime.link.take(slot, 6);
     // What it opens and subscribes to is missing: nothing builds on it, and the gateway says anew who is there.
     await until(() => gateway.lost.length === 1);
@@ -156,7 +148,7 @@ describe('owners of a slot over NATS', () => {
     expect(gateway.lost).toEqual([slot]);
     // Acknowledged only when its letter is stored.
     await until(() => runtime.link.numbers().bytesInHand === 0);
-    const manager = await (await rig.connection()).jetstreamManager();
+    const manager = await (await rig().connection()).jetstreamManager();
     const letter = await manager.streams.getMessage(streams.dead, { last_by_subj: subjects.dead(slot) });
     expect(letter.header.get('Fermata-Reason')).toBe('5 owners of the slot died with it');
     expect(letter.header.get('Fermata-Kind')).toBe('undone');
@@ -166,8 +158,8 @@ describe('owners of a slot over NATS', () => {
 
   it('bury what the receiver cannot handle, and what cannot be read', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
-    const runtime = await rig.runtime();
+    const gateway = await rig().gateway();
+    const runtime = await rig().runtime();
     runtime.answering = false;
     await runtime.link.take(slot, 1);
     gateway.nc.publish(subjects.calls(slot), 'nonsense');
@@ -187,10 +179,10 @@ describe('owners of a slot over NATS', () => {
   it('learn of gateways that go: at once when they close, after ten seconds of silence otherwise', async () => {
     slot += 1;
     const { clock, skip } = skippingClock();
-    const closing = await rig.gateway();
-    const dying = await rig.gateway();
-    const staying = await rig.gateway();
-    const runtime = await rig.runtime(clock);
+    const closing = await rig().gateway();
+    const dying = await rig().gateway();
+    const staying = await rig().gateway();
+    const runtime = await rig().runtime(clock);
     await runtime.link.take(slot, 1);
     await until(() => runtime.frames.length === 3);
     closing.link.close();
@@ -208,9 +200,9 @@ describe('owners of a slot over NATS', () => {
   it('present late what comes of a gateway that does not present itself', async () => {
     slot += 1;
     const { clock, skip } = skippingClock();
-    const runtime = await rig.runtime(clock);
+    const runtime = await rig().runtime(clock);
     await runtime.link.take(slot, 1);
-    const nc = await rig.connection();
+    const nc = await rig().connection();
     const header = { gateway: newKey('silent'), link: 1, seq: 1, sentAtMs: Date.now(), sends: 0, epoch: 1 };
     nc.publish(subjects.calls(slot), writeCalls(header, '["a"]'));
     await until(() => runtime.link.numbers().held === 1);
@@ -223,8 +215,8 @@ describe('owners of a slot over NATS', () => {
   it('tell a gateway whose frames are missing; it ends what waits and begins anew', async () => {
     slot += 1;
     const { clock, skip } = skippingClock();
-    const gateway = await rig.gateway();
-    const runtime = await rig.runtime(clock);
+    const gateway = await rig().gateway();
+    const runtime = await rig().runtime(clock);
     await runtime.link.take(slot, 1);
     gateway.send(slot, 'a');
     await until(() => gateway.answers.length === 1);
@@ -240,8 +232,8 @@ describe('owners of a slot over NATS', () => {
 
   it('deliver doubled and swapped frames once, in order, and forget the copies', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
-    const runtime = await rig.runtime();
+    const gateway = await rig().gateway();
+    const runtime = await rig().runtime();
     await runtime.link.take(slot, 1);
     gateway.send(slot, '1');
     await until(() => gateway.answers.length === 1);
@@ -258,12 +250,12 @@ describe('owners of a slot over NATS', () => {
 
   it('of a resent frame cannot know whether an owner before them ran it', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
-    const runtime = await rig.runtime();
+    const gateway = await rig().gateway();
+    const runtime = await rig().runtime();
     await runtime.link.take(slot, 5);
     await until(() => gateway.turnovers.length === 1);
     const header = { gateway: gateway.key, link: 1, sentAtMs: Date.now() };
-    const nc = await rig.connection();
+    const nc = await rig().connection();
     nc.publish(subjects.calls(slot), writeCalls({ ...header, seq: 1, sends: 1, epoch: 4 }, '["a"]'));
     nc.publish(subjects.calls(slot), writeCalls({ ...header, seq: 2, sends: 1, epoch: 5 }, '["b"]'));
     await until(() => runtime.words.length === 2);

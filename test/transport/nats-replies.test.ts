@@ -1,26 +1,18 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { subjects } from '../../src/transport/nats-names.ts';
 import { pieces, writeAnswer, writeBeat, writeLost } from '../../src/transport/nats-wire.ts';
 import { until } from './contract.ts';
-import { NatsRig } from './nats-rig.ts';
+import { sharedRig } from './nats-rig.ts';
 
-let rig: NatsRig;
+const rig = sharedRig();
 /** Each test has a slot of its own. */
 let slot = 0;
-
-beforeAll(async () => {
-  rig = await NatsRig.start();
-});
-
-afterEach(() => rig.end());
-
-afterAll(() => rig.close());
 
 describe('answers over NATS', () => {
   it('of any size arrive whole, and long frames are parted', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
-    const runtime = await rig.runtime();
+    const gateway = await rig().gateway();
+    const runtime = await rig().runtime();
     runtime.answering = false;
     await runtime.link.take(slot, 1);
     const words = Array.from({ length: 64 }, (_, n) => `${n}${'ü'.repeat(20_000)}`);
@@ -38,8 +30,8 @@ describe('answers over NATS', () => {
 
   it('of a stale owner are dropped', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
-    const runtime = await rig.runtime();
+    const gateway = await rig().gateway();
+    const runtime = await rig().runtime();
     await runtime.link.take(slot, 2);
     await until(() => gateway.turnovers.length === 1);
     const stale = { kind: 'answer', slot, epoch: 1, seq: 1, piece: pieces.whole } as const;
@@ -51,8 +43,8 @@ describe('answers over NATS', () => {
 
   it('that are lost are noticed by the sync: what waits ends, and everybody goes on', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
-    const runtime = await rig.runtime();
+    const gateway = await rig().gateway();
+    const runtime = await rig().runtime();
     runtime.answering = false;
     await runtime.link.take(slot, 1);
     gateway.send(slot, 'a');
@@ -71,8 +63,8 @@ describe('answers over NATS', () => {
 
   it('go on although a presence was lost', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
-    const runtime = await rig.runtime();
+    const gateway = await rig().gateway();
+    const runtime = await rig().runtime();
     await runtime.link.take(slot, 1);
     await until(() => gateway.turnovers.length === 1);
     // The next presence never leaves.
@@ -89,8 +81,8 @@ describe('answers over NATS', () => {
 
   it('go on beside messages that are nonsense', async () => {
     slot += 1;
-    const gateway = await rig.gateway();
-    const runtime = await rig.runtime();
+    const gateway = await rig().gateway();
+    const runtime = await rig().runtime();
     await runtime.link.take(slot, 1);
     for (const subject of [subjects.out(gateway.key), subjects.hello, subjects.beat])
       runtime.nc.publish(subject, 'x y z\n\n');

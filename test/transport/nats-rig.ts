@@ -4,6 +4,7 @@
  */
 import { connect, type NatsConnection } from 'nats';
 import pino from 'pino';
+import { afterAll, afterEach, beforeAll } from 'vitest';
 import { type Clock, systemClock } from '../../src/host/clock.ts';
 import { inboundOp } from '../../src/protocol/envelope.ts';
 import type { SlotFrame } from '../../src/transport/contract.ts';
@@ -66,6 +67,17 @@ export class NatsRig {
     await this.end();
     await this.server.close();
   }
+}
+
+/** One server for all tests of a file; links and connections end with the test that opened them. */
+export function sharedRig(): () => NatsRig {
+  let rig: NatsRig;
+  beforeAll(async () => {
+    rig = await NatsRig.start();
+  });
+  afterEach(() => rig.end());
+  afterAll(() => rig.close());
+  return () => rig;
 }
 
 export function newKey(of: string): string {
