@@ -62,8 +62,8 @@ export type Client<AnyApp extends App> = {
  * @throws TypeError when the url is none, Error when the platform has no WebSocket and none is given
  */
 export function createClient<AnyApp extends App>(options: ClientOptions): Client<AnyApp> {
-  const report = options.onError ?? reportUncaught;
   const clock = options.clock ?? systemClock;
+  const report = guarded(options.onError ?? reportUncaught, clock);
   const calls = new Calls(clock, options.callTimeoutMs ?? 10_000, {
     send: (text) => connection.send(text),
     get error() {
@@ -153,6 +153,19 @@ function facade(connection: Connection): ClientConnection {
 function platformSocket(): SocketConstructor {
   if (typeof WebSocket === 'function') return WebSocket;
   throw new Error('this platform has no WebSocket: pass one as the option WebSocket, such as that of the package ws');
+}
+
+/** An `onError` that throws is uncaught, and keeps the client from nothing. */
+function guarded(report: (error: unknown) => void, clock: Clock): (error: unknown) => void {
+  return (error) => {
+    try {
+      report(error);
+    } catch (fault) {
+      clock.after(0, () => {
+        throw fault;
+      });
+    }
+  };
 }
 
 function reportUncaught(error: unknown): void {

@@ -143,7 +143,9 @@ export class Connection implements ClientConnection {
       onMessage: (message) => this.#receive(message),
       onDown: (code, why) => this.#down(code, why),
     });
-    this.#phase = { kind: 'opening', link };
+    // The token's function was asked meanwhile, and may have closed the client.
+    if (this.#phase.kind === 'ended') link.drop();
+    else this.#phase = { kind: 'opening', link };
   }
 
   #open(link: Link, welcome: Welcome, token: string): void {

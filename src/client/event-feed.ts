@@ -25,8 +25,10 @@ export class EventFeed {
   /** Listeners that did not ask to be told of gaps. */
   #gapless = 0;
   #position: StreamPosition | undefined;
-  /** How often the server was asked without a place to go on from, until it told one. */
-  #asked = 0;
+  /** The server was asked on this connection, and did not answer yet. */
+  #asked = false;
+  /** An answer that was to tell the first place was lost with its connection. */
+  #lost = false;
   /** The server refused for good, and was not asked since. */
   #refused = false;
   /** Events were missed that the server is being asked for. */
@@ -68,15 +70,26 @@ export class EventFeed {
     };
   }
 
+  get asked(): boolean {
+    return this.#asked;
+  }
+
   /** The server was asked to go on from `position`. */
   ask(): void {
     this.#refused = false;
-    if (this.#position === undefined) this.#asked += 1;
+    this.#asked = true;
   }
 
-  /** The server will send nothing. */
-  refuse(): void {
-    this.#refused = true;
+  /** The server will send nothing, or nothing yet: that is an answer, so that nothing was missed. */
+  refuse(forGood: boolean): void {
+    this.#refused = forGood;
+    this.#asked = false;
+  }
+
+  /** Another connection: nobody will answer what was asked on the last one. */
+  lose(): void {
+    if (this.#position === undefined) this.#lost ||= this.#asked;
+    this.#asked = false;
   }
 
   /**
@@ -89,8 +102,9 @@ export class EventFeed {
     this.#behind = same && !gap && seq > last.seq;
     if (this.#behind) return false;
     // A question whose answer was lost: what came between it and this one is not known to have been nothing.
-    const missed = last === undefined ? this.#asked > 1 : !same;
-    this.#asked = 0;
+    const missed = last === undefined ? this.#lost : !same;
+    this.#asked = false;
+    this.#lost = false;
     this.#position = { epoch, seq: same ? Math.max(last.seq, seq) : seq };
     if (gap || missed) this.#tellGap();
     return true;
@@ -121,7 +135,8 @@ export class EventFeed {
 
   #forget(): void {
     this.#position = undefined;
-    this.#asked = 0;
+    this.#asked = false;
+    this.#lost = false;
     this.#refused = false;
     this.#behind = false;
   }

@@ -54,7 +54,9 @@ export function linger(handle: object, topic: string, subscribe: () => Stop, ms 
   lingering.set(handle, topics);
   const known = topics.get(topic);
   clearTimeout(known?.timer);
-  const stop = known?.stop ?? subscribe();
+  // Always a new one, before the old one ends: `dispose` may have ended that long ago.
+  const stop = subscribe();
+  known?.stop();
   const end = (): void => {
     topics.delete(topic);
     stop();

@@ -108,8 +108,12 @@ export class Subscriptions {
   resume(): void {
     for (const channel of this.#channels.values()) {
       this.#calm(channel);
+      channel.feed.lose();
+    }
+    for (const channel of this.#channels.values()) {
       if (channel.store !== undefined) this.#subscribe('state', channel);
-      if (channel.feed.hasListeners) this.#subscribe('event', channel);
+      // Unless a listener that was told just now has asked already.
+      if (channel.feed.hasListeners && !channel.feed.asked) this.#subscribe('event', channel);
     }
   }
 
@@ -161,6 +165,7 @@ export class Subscriptions {
       this.#report(refusalOf(message));
       return;
     }
+    if (stream === 'event') channel.feed.refuse(!retryable);
     const retry = channel.retries.get(stream);
     retry?.cancel();
     if (!retryable) {
@@ -175,8 +180,7 @@ export class Subscriptions {
   }
 
   /** For good. */
-  #refuse(stream: Stream, { store, feed }: Channel, error: FermataError): void {
-    if (stream === 'event') feed.refuse();
+  #refuse(stream: Stream, { store }: Channel, error: FermataError): void {
     const heard = stream === 'state' && store?.refuse(error) === true;
     if (!heard) this.#report(error);
   }

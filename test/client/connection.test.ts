@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type ConnectionStatus, createClient, FermataError } from '../../src/client/client.ts';
 import { socketUrl } from '../../src/client/socket.ts';
 import type { Peer } from './scripted-server.ts';
-import { connected, delayAfterLoss, refusal, refusedOnce, rig, roundTrip } from './rig.ts';
+import { connected, delayAfterLoss, refusal, refusedOnce, type Rig, rig, roundTrip } from './rig.ts';
 
 describe('the handshake', () => {
   it('offers the protocol with the token beside it, at /ws', async () => {
@@ -218,6 +218,27 @@ describe('a lost connection', () => {
   });
 });
 
+describe('a token function', () => {
+  it.each([() => '', refuse])('may close the client, which then stays closed', async (answer) => {
+    const token = (): string => {
+      test.client.connection.close();
+      return answer();
+    };
+    await using test: Rig = await rig({ token });
+    test.clock.advance(0);
+    await expect(test.client.connection.ready).rejects.toMatchObject({ code: 'CLOSED' });
+    // Time for a socket, if there were one.
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(test.client.connection.status).toBe('closed');
+    expect(test.clock.pendingMs).toEqual([]);
+    expect(test.server.opened).toBe(0);
+  });
+});
+
+function refuse(): never {
+  throw new Error('signed out');
+}
+
 describe('listeners of the status', () => {
   it('may throw, close the client, and be removed', async () => {
     await using test = await rig();
@@ -237,6 +258,24 @@ describe('listeners of the status', () => {
     await peer.closed();
     expect(seen).toEqual(['first connected', 'first closed']);
     expect(test.reports).toEqual([new Error('a bad listener'), new Error('a bad listener')]);
+  });
+
+  it('and others hear everything though onError throws, which is uncaught', async () => {
+    const onError = (): never => {
+      throw new Error('a bad onError');
+    };
+    await using test = await connected({ onError });
+    const seen: number[] = [];
+    const { state } = test.client.counter('c1');
+    state.subscribe(({ count }) => {
+      throw new Error(`cannot show ${count}`);
+    });
+    state.subscribe(({ count }) => seen.push(count));
+    await test.peer.frame();
+    test.peer.send({ type: 'state:snapshot', actor: 'counter', actorId: 'c1', state: { count: 3 } });
+    await roundTrip(test, test.peer);
+    expect(seen).toEqual([3]);
+    expect(() => test.clock.advance(0)).toThrow('a bad onError');
   });
 
   it('hears nothing of frames that are no messages, which are reported', async () => {

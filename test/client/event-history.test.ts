@@ -163,6 +163,68 @@ describe('events with a history', () => {
     expect(seen).toEqual(['gap r1', 'a']);
   });
 
+  it.each([true, false])('tell no gap after a refusal (for now: %s), which is an answer', async (retryable) => {
+    await using test = await inSession();
+    const refusal = { type: 'error', re: { type: 'event:sub', ...room }, code: 'NO', message: 'no', retryable };
+    const seen: string[] = [];
+    test.client.chat('r1').on('message', ({ text }) => seen.push(text), { onGap: () => seen.push('gap') });
+    await test.peer.frame();
+    test.peer.send(refusal);
+    await roundTrip(test, test.peer);
+    if (retryable) test.clock.advance(100);
+    else test.client.chat('r1').on('cleared', () => {}, { onGap: () => seen.push('gap') });
+    expect(await test.peer.frame()).toEqual({ type: 'event:sub', ...room });
+    test.peer.send(refusal);
+    await roundTrip(test, test.peer);
+    const peer = await comeBack(test, test.peer);
+    expect(await peer.frame()).toEqual({ type: 'event:sub', ...room });
+    peer.send(position(40), message('a', 41));
+    await roundTrip(test, peer);
+    expect(seen).toEqual(['a']);
+  });
+
+  it('tell a gap when an answer was lost, though the next one was a refusal', async () => {
+    await using test = await inSession();
+    const seen: string[] = [];
+    test.client.chat('r1').on('message', ({ text }) => seen.push(text), { onGap: () => seen.push('gap') });
+    await test.peer.frame();
+    const peer = await comeBack(test, test.peer);
+    await peer.frame();
+    peer.send({
+      type: 'error',
+      re: { type: 'event:sub', ...room },
+      code: 'OVERLOADED',
+      message: 'no',
+      retryable: true,
+    });
+    await roundTrip(test, peer);
+    test.clock.advance(100);
+    await peer.frame();
+    peer.send(position(40), message('a', 41));
+    await roundTrip(test, peer);
+    expect(seen).toEqual(['gap', 'a']);
+  });
+
+  it('are asked for once by a listener that comes while everything is subscribed anew', async () => {
+    await using test = await inSession();
+    const handle = test.client.chat('r1');
+    const seen: string[] = [];
+    const onGap = (): void => void seen.push('gap');
+    handle.state.subscribe(() => {}, {
+      onError: (error) => {
+        if (error === undefined) handle.on('message', ({ text }) => seen.push(text), { onGap });
+      },
+    });
+    await test.peer.frame();
+    test.peer.send({ type: 'error', re: { type: 'state:sub', ...room }, code: 'NO', message: 'no', retryable: false });
+    await roundTrip(test, test.peer);
+    const peer = await comeBack(test, test.peer);
+    expect((await peer.frames(2)).map(({ type }) => type)).toEqual(['state:sub', 'event:sub']);
+    peer.send(position(40), message('a', 41));
+    await roundTrip(test, peer);
+    expect(seen).toEqual(['a']);
+  });
+
   it('call no onGap of a listener that is gone', async () => {
     await using test = await listening();
     const stop = test.client.chat('r1').on('cleared', () => {}, { onGap: () => test.seen.push('gone') });

@@ -93,6 +93,21 @@ describe('a component that cannot do without a state', () => {
     expect(wire.takeSubscriptions()).toEqual(['state:sub c1', 'state:unsub c1']);
   });
 
+  test('waits no longer than for the state when it comes back after the actor was disposed of', async () => {
+    await screen.show(waiting(createElement(Count)));
+    await wire.counts('c1', 1);
+    await screen.show(null);
+    wire.client.counter('c1').meta.dispose();
+    wire.take();
+    await screen.show(waiting(createElement(Count)));
+    await wire.counts('c1', 2);
+    expect(screen.text).toBe('count 2');
+    expect(wire.takeSubscriptions()).toEqual(['state:sub c1']);
+    await screen.show(null);
+    await passMs(60_000);
+    expect(wire.takeSubscriptions()).toEqual(['state:unsub c1']);
+  });
+
   test('waits for as long as it takes, without subscribing again', async () => {
     await screen.show(waiting(createElement(Count)));
     // In steps: React renders between them only.
