@@ -139,7 +139,9 @@ export class Activation {
 
   /** True when nothing holds it in memory but habit. */
   get idle(): boolean {
-    return this.status === 'active' && !this.busy && this.mailbox.size === 0 && this.audience.subscribers === 0;
+    const isWanted = this.busy || this.mailbox.size > 0 || this.audience.subscribers > 0;
+    // One that is on its way out already would be woken by a second `deactivate`.
+    return this.status === 'active' && !this.closing && !isWanted;
   }
 }
 

@@ -16,6 +16,8 @@ import type { Refusals } from './refusals.ts';
 export interface AnswersParts extends FaultParts {
   readonly batch: Batch;
   readonly refusals: Refusals;
+  /** Can this tenant's changes be written now? */
+  readonly isWritable: (tenant: string) => boolean;
 }
 
 export class Answers {
@@ -49,9 +51,7 @@ export class Answers {
     const error = answerFor(fault, started, this.#parts, activation, item);
     const body = error.toBody();
     const live = started && activation.status !== 'dead';
-    if (live && body.outcome === 'failed' && this.#parts.batch.writable) {
-      return this.end(activation, item, { kind: 'error', error: body });
-    }
+    if (live && body.outcome === 'failed') return this.end(activation, item, { kind: 'error', error: body });
     release(item);
     const exit = live ? this.gate(activation) : this.#parts.refusals.outputs;
     exit.replyError(item, body);
@@ -68,9 +68,13 @@ export class Answers {
     else exit.reply(to, outcome.result, activation.definition.durability === 'durable');
   }
 
-  /** In the batch and in memory. */
+  /**
+   * In the batch and in memory. Not while the store fails: a call that ends then has changed nothing, so that a repeat may
+   * run, and its outcome would be one more thing to write.
+   */
   #keep(activation: Activation, { key, args, numbered }: CallItem, outcome: StoredOutcome): void {
     if (numbered === undefined && key === '') return;
+    if (activation.stored && !this.#parts.isWritable(activation.address.tenant)) return;
     const atMs = this.#parts.clock.now();
     if (numbered !== undefined) {
       const { client, n } = numbered;

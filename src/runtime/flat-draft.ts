@@ -56,7 +56,7 @@ function compare(state: Flat, root: Flat) {
     }
     const own = ownCopy(value, path, measure);
     measure.chars += known ? 0 : key.length * 2 + 4;
-    if (own !== value) next = { ...next, [key]: own };
+    if (!Object.is(own, value)) next = { ...next, [key]: own };
     patches.push({ op: known ? 'replace' : 'add', path, value: own });
   }
   for (const key of Object.keys(state)) {

@@ -81,7 +81,14 @@ export class Shard {
       onAdopted: () => this.#dropWhere(() => true),
     });
     const repeats = new Repeats(keeper, clock);
-    const answers = new Answers({ batch: this.#batch, refusals: this.#refusals, clock, lines: this.#lines });
+    const isWritable = (tenant: string): boolean => this.#batch.writable && !this.#readOnlyTenants.has(tenant);
+    const answers = new Answers({
+      batch: this.#batch,
+      refusals: this.#refusals,
+      clock,
+      lines: this.#lines,
+      isWritable,
+    });
     const turns = new Turns(
       {
         clock,
@@ -95,7 +102,7 @@ export class Shard {
         bounds: limits,
         eventBounds: limits,
         sessionGraceMs: limits.sessionGraceMs,
-        isWritable: (tenant) => this.#batch.writable && !this.#readOnlyTenants.has(tenant),
+        isWritable,
         postpone: (address, session) => this.#postponed.push({ address, session }),
       },
       answers,

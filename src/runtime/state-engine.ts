@@ -6,23 +6,16 @@
  * A draft ends with the turn, either way: a handler that kept it cannot write afterwards. States are plain JSON of their
  * own; a value that JSON would lose is refused with its path, because memory and disk must never differ.
  */
-import {
-  createDraft,
-  enableArrayMethods,
-  enablePatches,
-  finishDraft,
-  type Objectish,
-  type Patch,
-  setAutoFreeze,
-} from 'immer';
+import { createDraft, enablePatches, finishDraft, type Objectish, type Patch, setAutoFreeze } from 'immer';
 import { AppError } from '../protocol/errors.ts';
 import { type JsonPatchOp, toPointer } from '../protocol/json-patch.ts';
 import type { FinishedDraft } from './change.ts';
 import { asFlat, openFlatDraft } from './flat-draft.ts';
 import { Measure, ownCopy } from './plain-json.ts';
 
+// Without Immer's own array methods: what those take out of a list, and give to callbacks, is no draft but the state itself.
+// An item that was taken out, changed and put back would be in memory and in no patch.
 enablePatches();
-enableArrayMethods();
 setAutoFreeze(false);
 
 export interface Draft {
@@ -89,7 +82,7 @@ function toJsonPatches(base: unknown, next: unknown, patches: readonly Patch[], 
     } else {
       const value = ownCopy(patch.value, path, measure);
       if (patch.op === 'add' && typeof last === 'string') measure.chars += last.length * 2 + 4;
-      if (value !== patch.value) parentOf(next, patch.path)[last] = value;
+      if (!Object.is(value, patch.value)) parentOf(next, patch.path)[last] = value;
       ops.push({ op: patch.op, path, value });
     }
   }

@@ -194,13 +194,12 @@ export class Turns {
       records && !this.#canWrite(activation) ? readOnly : yield* this.#hook(activation, 'onConnect', session);
     // What could not be written, or was lost because the actor was dropped, is run again by the next contact.
     if (error?.code === 'READ_ONLY' || activation.status === 'dead') activation.audience.forget(session);
-    else {
-      if (records) {
-        const visitor = visitorOf(session);
-        activation.visitors.set(visitor.clientId, visitor);
-        activation.visitSeq += 1;
-        this.#parts.batch.stage(activation).enter(activation.visitSeq, visitor);
-      }
+    else if (records) {
+      const visitor = visitorOf(session);
+      activation.visitors.set(visitor.clientId, visitor);
+      activation.visitSeq += 1;
+      this.#parts.batch.stage(activation).enter(activation.visitSeq, visitor);
+      // Only what is in the batch can be lost with it: memory keeps what its hooks did.
       this.#parts.batch.stageConnected({ activation, session });
     }
     refuseDead(activation);
@@ -209,19 +208,18 @@ export class Turns {
   *#disconnect(activation: Activation, session: Session): Step<void> {
     const { clientId } = session.info;
     activation.audience.disconnect(session);
-    const records = activation.recordsVisitors;
+    // Also of a type that has lost its hooks since.
+    const records = activation.visitors.has(clientId);
     // It has run before: after a crash, or for a session that ended while the actor was loaded.
-    if (records && !activation.visitors.has(clientId)) return;
+    if (activation.recordsVisitors && !records) return;
     const error =
       records && !this.#canWrite(activation) ? readOnly : yield* this.#hook(activation, 'onDisconnect', session);
     // What could not be written is not given up: it runs again when the store works, or on the successor.
     if (error?.code === 'READ_ONLY' || activation.status === 'dead') this.#parts.postpone(activation.address, session);
-    else {
-      if (records) {
-        activation.visitors.delete(clientId);
-        activation.visitSeq += 1;
-        this.#parts.batch.stage(activation).leave(activation.visitSeq, clientId);
-      }
+    else if (records) {
+      activation.visitors.delete(clientId);
+      activation.visitSeq += 1;
+      this.#parts.batch.stage(activation).leave(activation.visitSeq, clientId);
       this.#parts.batch.stageDisconnected({ activation, session });
     }
   }

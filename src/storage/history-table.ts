@@ -38,8 +38,8 @@ interface ChunkName {
   readonly stream: Stream;
 }
 
-/** Chunks may be large, so that few are deleted for their age at a time. */
-const purgeChunksMax = 50;
+/** Chunks may be large, so that few are deleted for their age at a time, where few come. */
+const purgeChunksMin = 50;
 
 export class HistoryTable {
   readonly #tenant: string;
@@ -95,8 +95,9 @@ export class HistoryTable {
     this.#put(type, id, stream, { firstSeq: first.seq, lastSeq: last.seq, charsTo, atMs, text: encodeItems(items) });
   }
 
-  purge(patchesBeforeMs: number): void {
-    this.#sql.purge.run(patchesBeforeMs, purgeChunksMax);
+  /** At most so many chunks, or a few. */
+  purge(patchesBeforeMs: number, chunksMax: number): void {
+    this.#sql.purge.run(patchesBeforeMs, Math.max(purgeChunksMin, chunksMax));
   }
 
   /** Has of the actor what another file has; chunks keep their age. @throws DamagedActorError */

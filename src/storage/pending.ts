@@ -24,6 +24,8 @@ export class PendingActor {
   /** The calls by `callName`, as far as somebody asked: most are written before anybody does. */
   readonly #callsByName = new Map<string, string>();
   #callsNamed = 0;
+  /** Number of the newest change: the last one in the list may be a late one, from a journal of a former shard count. */
+  #newest = 0;
 
   constructor(type: string, id: string) {
     this.type = type;
@@ -31,8 +33,9 @@ export class PendingActor {
   }
 
   add(change: PendingChange): void {
-    if (change.kind === 'state' && change.seq > (this.changes.at(-1)?.seq ?? 0)) this.changes = [change];
+    if (change.kind === 'state' && change.seq > this.#newest) this.changes = [change];
     else this.changes.push(change);
+    this.#newest = Math.max(this.#newest, change.seq);
   }
 
   /** The call's field, undefined when none of this key is pending. */

@@ -115,7 +115,8 @@ export class StaleSweep {
         for (const actor of page) if (!waiting.has(actorKey(actor.type, actor.id))) yield actor;
         after = page.length < actorsPerPause ? undefined : page.at(-1);
       }
-      if (!wasOpen) files.giveUp(tenant);
+      // A copy that began meanwhile needs it open.
+      if (!wasOpen && !files.isPinned(tenant)) files.giveUp(tenant);
     } catch (error) {
       log.warn({ tenant, err: error }, 'a tenant could not be searched for visitors that a former process left');
       files.giveUp(tenant);

@@ -12,7 +12,7 @@ import Database from 'better-sqlite3';
 import { ActorTable, type ActorWrite } from './actor-table.ts';
 import { CallTable, type CallWrite } from './call-table.ts';
 import { type ClosedActor, ClosedTable } from './closed-table.ts';
-import type { SessionRecord } from './contract.ts';
+import type { NumberedCalls, SessionRecord } from './contract.ts';
 import { HistoryTable } from './history-table.ts';
 import { checkFormat, openFile, prepareAll, tenantFormat } from './migrations.ts';
 import { NumberedTable } from './numbered-table.ts';
@@ -45,8 +45,13 @@ export interface OpenOptions {
   readonly boot: string;
 }
 
-/** Rows deleted from each table with each write at most: bounds the pause. */
+/** Rows deleted from each table with each write, at most: bounds the pause. A write that adds more than half of it deletes more. */
 const purgeRowsMax = 500;
+
+/** Twice what comes goes, if it is there: else a busy tenant's file would grow for ever. */
+function purgeRows(added: number): number {
+  return Math.max(purgeRowsMax, 2 * added);
+}
 
 export class TenantFile {
   readonly tenant: string;
@@ -109,9 +114,9 @@ export class TenantFile {
       for (const call of write.calls) this.calls.put(call);
       for (const trail of write.trails) this.#putTrail(trail, atMs);
       for (const actor of write.closed) this.closed.put(actor, atMs);
-      this.calls.purge(purgeBeforeMs, purgeRowsMax);
-      this.numbered.purge(purgeBeforeMs, purgeRowsMax);
-      this.history.purge(purgeBeforeMs);
+      this.calls.purge(purgeBeforeMs, purgeRows(write.calls.length));
+      this.numbered.purge(purgeBeforeMs, purgeRows(sumOf(write.trails, ({ numbered }) => rowsOf(numbered))));
+      this.history.purge(purgeBeforeMs, 2 * sumOf(write.trails, ({ chunks }) => chunks.length));
       this.sessions.purge(write.sessionsBeforeMs, purgeRowsMax);
     });
     for (const actor of write.closed) this.closed.remember(actor);
@@ -194,6 +199,15 @@ export class TenantFile {
     for (const chunk of chunks) this.history.put(type, id, chunk, atMs);
     if (place !== undefined) this.places.put(type, id, place);
   }
+}
+
+function sumOf<T>(items: readonly T[], sizeOf: (item: T) => number): number {
+  return items.reduce((sum, item) => sum + sizeOf(item), 0);
+}
+
+/** Of the larger of both tables: each client has a mark, and its outcomes. */
+function rowsOf(numbered: readonly NumberedCalls[]): number {
+  return sumOf(numbered, ({ calls }) => 1 + calls.length);
 }
 
 /** @throws DamagedFileError when the file is another tenant's */

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { actor, createApp } from '../../src/index.ts';
+import type { Keeper } from '../../src/storage/contract.ts';
 import { CommitError } from '../../src/storage/transaction.ts';
 import { Rig } from './rig.ts';
 import { app, gate, ok, refused } from './rig-app.ts';
@@ -47,13 +48,37 @@ describe('a failing store', () => {
     }
     expect(await rig.call(session, 'counter', 'c1', 'add', { amount: 1 })).toEqual(refused('READ_ONLY'));
     expect(await rig.call(session, 'counter', 'c1', 'add', { amount: 1 })).toEqual(refused('READ_ONLY'));
-    expect(await rig.call(session, 'counter', 'c1', 'get')).toEqual(ok(1));
+    // Outcomes of keyed and numbered calls need a store; where nothing changed, they are not worth a refusal.
+    for (const options of [{}, { key: 'a key' }, { key: 'abcdefghijklmnop:1', ack: 0 }]) {
+      expect(await rig.call(session, 'counter', 'c1', 'get', undefined, options)).toEqual(ok(1));
+      expect(await rig.call(session, 'counter', 'c1', 'fail', undefined, options)).toEqual(refused('HANDLER', 'no'));
+    }
     for (const spy of failing) spy.mockRestore();
     await vi.waitUntil(async () => (await rig.call(session, 'counter', 'c1', 'add', { amount: 1 })).ok, {
       timeout: 5000,
       interval: 50,
     });
     expect(await rig.call(session, 'counter', 'c1', 'get')).toEqual(ok(2));
+  });
+});
+
+describe('a tenant whose file cannot be written', () => {
+  it('adds nothing to the journal, which is for all tenants, by calls that change nothing', async () => {
+    let tell: (tenant: string, readOnly: boolean) => void = () => undefined;
+    const wrapKeeper = (keeper: Keeper): Keeper => ({ ...keeper, onReadOnly: (handler) => void (tell = handler) });
+    rig = new Rig(app, { wrapKeeper });
+    const session = rig.session();
+    await rig.call(session, 'counter', 'c1', 'add', { amount: 1 });
+    tell('t1', true);
+    const before = rig.journal.lastSeq;
+    for (let n = 1; n <= 3; n += 1) {
+      const options = { key: `abcdefghijklmnop:${n}`, ack: n - 1 };
+      expect(await rig.call(session, 'counter', 'c1', 'get', undefined, options)).toEqual(ok(1));
+    }
+    const add = await rig.call(session, 'counter', 'c1', 'add', { amount: 1 }, { key: 'abcdefghijklmnop:4', ack: 3 });
+    expect(add).toEqual(refused('READ_ONLY'));
+    expect(rig.journal.lastSeq).toBe(before);
+    tell('t1', false);
   });
 });
 
@@ -70,6 +95,19 @@ describe('a restart', () => {
     const later = rig.session();
     const replies = await Promise.all(Array.from({ length: 50 }, (_, n) => rig.call(later, 'counter', `c${n}`, 'get')));
     expect(replies.map((reply) => reply.ok && reply.result)).toEqual(Array.from({ length: 50 }, (_, n) => n));
+  });
+
+  it('finds an item that was taken out of its list, changed and put back', async () => {
+    rig = new Rig(app);
+    const session = rig.session();
+    await rig.call(session, 'counter', 'c1', 'push');
+    await rig.call(session, 'counter', 'c1', 'push');
+    const changed = await rig.call(session, 'counter', 'c1', 'raiseLast');
+    expect(changed).toEqual(ok([{ n: 0 }, { n: 11 }]));
+    const { dataDir } = rig;
+    await rig.stop();
+    rig = new Rig(app, { dataDir });
+    expect(await rig.read(rig.session(), 'counter', 'c1')).toMatchObject({ result: { items: [{ n: 0 }, { n: 11 }] } });
   });
 
   it('brings an older state to the version that the app declares', async () => {

@@ -34,6 +34,14 @@ const counter = actor({
         return state.items;
       },
     },
+    raiseLast: {
+      handler: ({ state }) => {
+        const last = state.items.pop()!;
+        last.n += 10;
+        state.items.push(last);
+        return state.items;
+      },
+    },
     fail: {
       handler: ({ state, emit }) => {
         state.count = 999;

@@ -31,6 +31,31 @@ describe('the state engine', () => {
     expect(next).toEqual({ list: [{ done: true }] });
   });
 
+  it.each<[string, (list: { n: number }[]) => void]>([
+    ['pop', (list) => put(list, list.pop()!)],
+    ['shift', (list) => put(list, list.shift()!)],
+    ['splice', (list) => put(list, list.splice(1, 1)[0]!)],
+    ['find', (list) => void list.find((item) => (item.n += 10) < 0)],
+    ['some', (list) => void list.some((item) => (item.n += 10) < 0)],
+    ['filter', (list) => void list.filter((item) => (item.n += 10) < 0)],
+    ['concat', (list) => void (list.concat([])[0]!.n += 10)],
+    ['flat', (list) => void (list.flat()[0]!.n += 10)],
+    ['sort', (list) => void (list.sort((a, b) => b.n - a.n)[0]!.n += 10)],
+  ])('hands out no part of the state that went in, nor by %s', (_, handler) => {
+    const state = { list: [{ n: 1 }, { n: 2 }, { n: 3 }] };
+    const { next, patches } = change(state, (draft) => handler(draft.list));
+    expect(state).toEqual({ list: [{ n: 1 }, { n: 2 }, { n: 3 }] });
+    expect(next).not.toEqual(state);
+    expect(applyPatches(state, patches)).toEqual(next);
+  });
+
+  it('knows one zero, as JSON does', () => {
+    for (const state of [{ n: 1 }, { n: 1, list: [1] }]) {
+      const { next, patches } = change(state, (draft) => void (draft.n = -0));
+      expect([next, patches]).toEqual([{ ...state, n: 0 }, [{ op: 'replace', path: '/n', value: 0 }]]);
+    }
+  });
+
   it('appends with add, shrinks with remove from the end, and escapes keys in paths', () => {
     expect(change({ list: [1, 2, 3] }, (draft) => void draft.list.push(4)).patches).toEqual([
       { op: 'add', path: '/list/3', value: 4 },
@@ -186,3 +211,9 @@ describe('the state engine', () => {
     expect(next).toEqual({ count: 1, more: { deep: 1 } });
   });
 });
+
+/** Changed after it was taken out of the list, and put back. */
+function put(list: { n: number }[], item: { n: number }): void {
+  item.n += 10;
+  list.push(item);
+}

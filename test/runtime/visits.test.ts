@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { actor, createApp, presence } from '../../src/index.ts';
+import { CommitError } from '../../src/storage/transaction.ts';
 import { Rig } from './rig.ts';
 import { ok, refused } from './rig-app.ts';
 
@@ -165,5 +166,72 @@ describe('a session', () => {
     expect(await look(rig.session({ clientId: 'b' }))).toMatchObject({
       result: { seen: ['+a', '-a', '+b'], left: [[]], clients: ['b'] },
     });
+  });
+});
+
+describe('hooks of other kinds of types', () => {
+  const state = z.object({ count: z.number().default(0) });
+  const methods = { add: { handler: ({ state: draft }: { state: { count: number } }) => (draft.count += 1) } };
+
+  it('that live in memory run once, whatever commit of others is lost', async () => {
+    const seen: string[] = [];
+    const lounge = actor({
+      state,
+      methods,
+      durability: 'memory',
+      onConnect: ({ clientId }) => void seen.push(`+${clientId}`),
+      onDisconnect: ({ clientId }) => void seen.push(`-${clientId}`),
+    });
+    rig = new Rig(createApp({ actors: { lounge, counter: actor({ state, methods }) } }));
+    const [a, b] = [rig.session({ clientId: 'a' }), rig.session({ clientId: 'b' })];
+    for (const session of [a, b]) await rig.call(session, 'lounge', 'l', 'add');
+    rig.end(a);
+    vi.spyOn(rig.journal, 'commit').mockImplementationOnce(() => {
+      throw new CommitError('rolled-back', rig.journal.path, new Error('full'));
+    });
+    expect(await rig.call(b, 'counter', 'c', 'add')).toEqual(refused('READ_ONLY'));
+    // Hooks that were put off run as soon as the store works again.
+    await vi.waitUntil(async () => (await rig.call(b, 'counter', 'c', 'add')).ok, { timeout: 5000, interval: 50 });
+    expect(await rig.call(b, 'lounge', 'l', 'add')).toEqual(ok(3));
+    expect(seen).toEqual(['+a', '+b', '-a']);
+  });
+
+  it('that a newer app has taken away leave nobody on record', async () => {
+    rig = new Rig(createApp({ actors: { room: actor({ state, methods, onConnect: () => undefined }) } }));
+    await rig.call(rig.session(), 'room', 'r', 'add');
+    const { dataDir } = rig;
+    await rig.abandon();
+    rig = new Rig(createApp({ actors: { room: actor({ state, methods }) } }), { dataDir });
+    expect(await rig.call(rig.session(), 'room', 'r', 'add')).toEqual(ok(2));
+    expect(rig.keeper.load({ tenant: 't1', type: 'room', id: 'r' }).visitors).toEqual([]);
+  });
+
+  it('that say goodbye to memory say it once, also when room is wanted at that moment', async () => {
+    const seen: string[] = [];
+    let letGo = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    const hall = actor({
+      state,
+      methods,
+      onActivate: ({ actorId }) => void seen.push(`+${actorId}`),
+      onDeactivate: async ({ actorId }) => {
+        await held;
+        seen.push(`-${actorId}`);
+      },
+    });
+    rig = new Rig(createApp({ actors: { hall } }), { limits: { shardActorsMax: 1 } });
+    const session = rig.session();
+    await rig.call(session, 'hall', 'a', 'add');
+    expect(await rig.call(session, 'hall', 'b', 'add')).toEqual(refused('OVERLOADED'));
+    letGo();
+    // Between the hook's end and its commit.
+    for (let n = 0; n < 5; n += 1) {
+      await Promise.resolve();
+      void rig.call(session, 'hall', 'b', 'add');
+    }
+    await vi.waitUntil(async () => (await rig.call(session, 'hall', 'b', 'add')).ok, { timeout: 5000, interval: 50 });
+    expect(seen).toEqual(['+a', '-a', '+b']);
   });
 });

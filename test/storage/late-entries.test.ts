@@ -43,6 +43,14 @@ describe('entries that a journal of a former shard count brings late', () => {
     expect(openCore(dataDir).load(c1)).toMatchObject({ seq: 11, state: '{"n":11}' });
   });
 
+  it('never push out what is newer and waits as well', () => {
+    const dataDir = temporaryDirectory();
+    const core = openCore(dataDir);
+    give(core, 1, [stateEntry(c1, 20, { n: 20 }), patch(21)]);
+    give(core, 1, [stateEntry(c1, 5, { n: 5 }), patch(6), stateEntry(c1, 7, { n: 7 })], 7);
+    expect(core.load(c1)).toMatchObject({ seq: 21, state: '{"n":21}' });
+  });
+
   it('never hide the outcome of a call whose key was used anew', () => {
     const dataDir = temporaryDirectory();
     const clock = clockAt(10_000);

@@ -22,6 +22,22 @@ const c1 = address('c1');
 const c2 = address('c2', 'b-2');
 
 describe('recovery', () => {
+  it('takes the newest state of an actor that lies in two journals, whichever is read first', () => {
+    const dataDir = temporaryDirectory();
+    // Of two shards before, and of the one that is left: killed before everything of journal 1 was in its file.
+    const former = openJournal(dataDir, 1);
+    for (const n of [1, 2]) former.commit([stateEntry(c1, n, { n })], 'durable');
+    former.close();
+    const present = openJournal(dataDir, 0);
+    present.commit([stateEntry(c1, 3, { n: 3 })], 'durable');
+    present.close();
+    const core = openCore(dataDir);
+    recover(dataDir, core, 1, silentLog);
+    expect(stateOf(core, c1)).toEqual({ n: 3 });
+    core.close();
+    expect(stateOf(openCore(dataDir), c1)).toEqual({ n: 3 });
+  });
+
   it('brings what was committed and never handed over into the tenant files', () => {
     const dataDir = temporaryDirectory();
     write(dataDir, 0, [

@@ -155,6 +155,29 @@ describe('what a former process left', () => {
     }
   });
 
+  it('leaves a file open that is being copied', async () => {
+    const dataDir = temporaryDirectory();
+    const before = openCore(dataDir);
+    const names = Array.from({ length: 250 }, (_, n) => address(`c${n}`));
+    const came = names.map((name) => trailEntry(name, 0, { visits: [{ kind: 'in', n: 1, visitor: visitorOf('a') }] }));
+    before.committed(0, { journalSeq: 1, body: encodeEntries(came) });
+    before.close();
+    const core = openCore(dataDir);
+    let closing: Promise<unknown> | undefined;
+    core.attach(0, {
+      stale: () => undefined,
+      // The copy cannot end before the search does.
+      fence: async (_, overtakes) => {
+        if (overtakes) await closing;
+        return 0;
+      },
+    });
+    closing = core.closeStale(1);
+    const to = join(dataDir, 'copy.db');
+    const copied = await core.copies.copy({ tenant: 'acme', to, shards: 1, beginSegment: false }, () => undefined);
+    expect(copied).toMatchObject({ kind: 'copied' });
+  });
+
   it('is searched for no longer when the keeper closes', async () => {
     const dataDir = temporaryDirectory();
     const core = openCore(dataDir);

@@ -7,9 +7,11 @@ import type { KeeperCore } from '../../src/storage/keeper.ts';
 import { recover } from '../../src/storage/recovery.ts';
 import {
   address,
+  callEntry,
   clockAt,
   codeOf,
   ok,
+  okCall,
   openCore,
   patchEntry,
   silentLog,
@@ -22,6 +24,36 @@ import {
 
 const c1 = address('c1');
 const client = 'abcdefgh';
+
+describe('what is old', () => {
+  it('goes as fast as new comes, however much that is', () => {
+    const dataDir = temporaryDirectory();
+    const clock = clockAt(1_000_000);
+    const core = openCore(dataDir, { outcomeMs: 1000 }, clock);
+    const perWrite = 600;
+    const names = Array.from({ length: perWrite }, (_, n) => n);
+    for (let round = 1; round <= 12; round += 1) {
+      clock.nowMs += 500;
+      const calls = names.map((n) => callEntry(c1, 0, okCall(`${round}-${n}`, 1, clock.nowMs)));
+      const clients = names.map((n): JournalEntry => {
+        const kept = [{ n: 2, outcome: ok(n), atMs: clock.nowMs }];
+        return trailEntry(c1, 0, { numbered: [{ client: `client-${round}-${n}`, ack: 1, calls: kept }] });
+      });
+      const patches = names
+        .slice(0, 100)
+        .map((n) =>
+          trailEntry(address(`${round}-${n}`), 1, { patches: 'own' }, stateEntry(address(`${round}-${n}`), 1, {})),
+        );
+      give(core, round, [...calls, ...clients, ...patches]);
+      core.flush();
+    }
+    core.close();
+    const counts = ['calls', 'numbered', 'acks'].map((table) => query(dataDir, `SELECT type FROM ${table}`).length);
+    // Two writes a second are young enough to stay.
+    for (const count of counts) expect(count).toBeLessThanOrEqual(4 * perWrite);
+    expect(query(dataDir, 'SELECT type FROM history').length).toBeLessThanOrEqual(400);
+  });
+});
 
 describe('numbered calls', () => {
   it('are forgotten up to the ack with the write, and known above it', () => {
