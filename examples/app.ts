@@ -1,7 +1,7 @@
 /**
  * The app that `npm start` serves: both examples at once. Clients name it by its type, `typeof app`.
  *
- *     npx fermata serve examples/app.ts --dev
+ *     node src/cli/main.ts serve examples/app.ts --dev
  */
 import { createApp } from 'fermata';
 import { chat } from './chat.ts';

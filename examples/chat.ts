@@ -1,7 +1,7 @@
 /**
  * A chat: each id is a room with its last messages and the people who are in it now.
  *
- *     npx fermata serve examples/chat.ts --dev
+ *     node src/cli/main.ts serve examples/chat.ts --dev
  *
  * Then open http://127.0.0.1:8080/ in two tabs. Messages survive a kill -9; ghosts do not.
  */

@@ -1,7 +1,7 @@
 /**
  * A counter: the smallest actor that is of use. Each id is a counter of its own.
  *
- *     npx fermata serve examples/counter.ts --dev
+ *     node src/cli/main.ts serve examples/counter.ts --dev
  *     curl -X POST http://127.0.0.1:8080/v1/actors/counter/visits/add -d '{"amount":2}'
  *
  * Kill the server with -9 and start it again: a count that was answered is still there.

@@ -1,14 +1,22 @@
 /**
  * What a person sees when the server is up: where it is and, in development, a token and one call to try.
  */
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import type { Config } from '../host/config.ts';
 import type { Logger } from '../host/log.ts';
 import { readOrCreateDevSecret } from './dev-secret.ts';
 import { mintToken } from '../gateway/auth-mint.ts';
+import type { LoadedType } from '../runtime/shard-thread.ts';
 
 const devTokenTtlS = 12 * 60 * 60;
 
-export async function announceReady(config: Config, port: number, log: Logger): Promise<void> {
+export async function announceReady(
+  config: Config,
+  port: number,
+  log: Logger,
+  sample: LoadedType | undefined,
+): Promise<void> {
   const host = config.host.includes(':') ? `[${config.host}]` : config.host;
   const address = `http://${host}:${port}`;
   const { shards, gateways, dataDir, dev } = config;
@@ -22,7 +30,7 @@ export async function announceReady(config: Config, port: number, log: Logger): 
       ttlS: devTokenTtlS,
       claims: {},
     });
-    process.stdout.write(tryIt(address, token));
+    process.stdout.write(tryIt(address, token, hasPage(config.app), sample));
   }
   log.info({ address, shards, gateways, dataDir, dev }, 'ready');
 }
@@ -32,14 +40,21 @@ export function announceRuntime({ shards, dataDir }: Config, log: Logger): void 
   log.info({ shards, dataDir }, 'ready');
 }
 
-function tryIt(address: string, token: string): string {
+/** Whether there is a page to open: see `gateway/dev-files.ts`. */
+function hasPage(app: string): boolean {
+  return existsSync(resolve(dirname(app), 'public', 'index.html'));
+}
+
+function tryIt(address: string, token: string, page: boolean, sample: LoadedType | undefined): string {
+  const { type = '<actor>', method = '<method>', takesInput = true } = sample ?? {};
+  const open = page ? 'Open it in two browser tabs to see them share state. Or call an actor:' : 'Call an actor:';
   return `
   Fermata serves ${address}
 
-  Open it in two browser tabs to see them share state. Or call an actor:
+  ${open}
 
-    curl -X POST ${address}/v1/actors/counter/c1/add \\
-      -H "Authorization: Bearer $TOKEN" -d '{"amount":2}'
+    curl -X POST ${address}/v1/actors/${type}/a1/${method} \\
+      -H "Authorization: Bearer $TOKEN"${takesInput ? " -d '<its input as JSON>'" : ''}
 
   with this token (tenant dev, user you, 12 hours; in development calls without one work too):
 

@@ -9,6 +9,7 @@ import type { BackupHealth } from '../backup/schedule.ts';
 import type { Lease } from '../host/lease.ts';
 import { Progress } from '../host/progress.ts';
 import { Thread } from '../host/thread.ts';
+import type { LoadedType } from '../runtime/shard-thread.ts';
 import { DataDirLock } from '../storage/lock.ts';
 import { CrashCount } from './crash-count.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -31,6 +32,8 @@ export interface DataSideParts extends ServerParts {
 
 export class DataSide {
   readonly crashes: CrashCount;
+  /** A call to try, once the app is loaded. */
+  sample: LoadedType | undefined;
   readonly #parts: DataSideParts;
   readonly #impairment: Impairment;
   readonly #recovery = new Progress();
@@ -105,8 +108,9 @@ export class DataSide {
 
   async loadApp(): Promise<void> {
     try {
-      const loaded = await this.#shards!.ask<string[]>('load');
-      this.#parts.log.info({ app: this.#parts.config.app, actors: loaded[0] }, 'app loaded');
+      const [loaded = []] = await this.#shards!.ask<LoadedType[]>('load');
+      this.sample = loaded.find(({ method }) => method !== undefined);
+      this.#parts.log.info({ app: this.#parts.config.app, actors: loaded.map(({ type }) => type) }, 'app loaded');
     } catch (error) {
       throw startError(error, exitCodes.noApp);
     }

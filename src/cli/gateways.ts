@@ -91,7 +91,7 @@ export class Gateways {
     void gateway.thread.died.then(({ code, error }) => {
       const { log, stopping, onLost } = this.#parts;
       if (stopping()) return;
-      log.error({ thread: gateway.thread.name, code, err: error }, 'a gateway died; it is started again');
+      log.error({ about: gateway.thread.name, code, err: error }, 'a gateway died; it is started again');
       onLost(index);
       void this.#succeed(index, gateway);
     });
@@ -106,7 +106,7 @@ export class Gateways {
         return;
       } catch (error) {
         log.error(
-          { thread: dead.thread.name, err: error },
+          { about: dead.thread.name, err: error },
           'a gateway could not be started again; it is tried once more',
         );
       }
@@ -133,7 +133,7 @@ export class Gateways {
     this.#gateways[index] = next;
     this.#supervise(index, next);
     await onBack(next.thread);
-    log.info({ thread: next.thread.name }, 'the gateway serves again');
+    log.info({ about: next.thread.name }, 'the gateway serves again');
   }
 }
 

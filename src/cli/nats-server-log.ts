@@ -1,5 +1,5 @@
 /**
- * The log of a managed nats-server, line by line, as lines of ours: thread `nats`, its levels as ours, no secret.
+ * The log of a managed nats-server, line by line, as lines of ours: about `nats`, its levels as ours, no secret.
  *
  * What it says at INF is for people who look into it, hence debug. Warnings and errors may be caused by strangers that
  * knock at its port, so they pass a gate. The last errors are kept, to say why a start failed.
@@ -19,7 +19,7 @@ export class NatsServerLog {
   readonly #complaints: string[] = [];
 
   constructor(log: Logger, secrets: readonly string[]) {
-    this.#log = log.child({ thread: 'nats' });
+    this.#log = log.child({ about: 'nats' });
     this.#gate = new LogGate(this.#log, () => performance.now());
     this.#secrets = secrets.filter((secret) => secret.length > 0).sort((a, b) => b.length - a.length);
   }

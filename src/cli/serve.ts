@@ -173,7 +173,7 @@ class Server {
   }
 
   async #open(): Promise<void> {
-    if (this.#sockets !== undefined) await this.#sockets.open();
+    if (this.#sockets !== undefined) await this.#sockets.open(this.#data?.sample);
     else {
       this.#parts.phase.set('ready');
       announceRuntime(this.#parts.config, this.#parts.log);

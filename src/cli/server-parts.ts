@@ -39,10 +39,7 @@ export interface Fronts {
 export function watchVital(thread: Thread, { log, stopping, reportDeath }: ServerParts, exitCode: number): Thread {
   void thread.died.then(({ code, error }) => {
     if (stopping()) return;
-    log.fatal(
-      { thread: thread.name, code, err: error },
-      'a thread died; the process stops and should be started again',
-    );
+    log.fatal({ about: thread.name, code, err: error }, 'a thread died; the process stops and should be started again');
     reportDeath(exitCode);
   });
   return thread;

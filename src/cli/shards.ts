@@ -98,10 +98,10 @@ export class Shards {
     const shard = { thread, vitals, startedMs: performance.now(), waitMs };
     void thread.died.then(({ code, error }) => {
       if (this.#parts.stopping()) return;
-      this.#parts.log.error({ thread: thread.name, code, err: error }, 'a shard died; it is started again');
+      this.#parts.log.error({ about: thread.name, code, err: error }, 'a shard died; it is started again');
       this.#succeed(index, shard).catch((failure: unknown) => {
         this.#parts.log.error(
-          { thread: thread.name, err: failure },
+          { about: thread.name, err: failure },
           'a shard could not be started again; it is tried once more',
         );
       });
@@ -146,7 +146,7 @@ export class Shards {
     this.#setAway(index, false);
     // Whose session ended while the shard was away is told goodbye now, also where nobody calls.
     await keeper.ask('closeStale', { shards: this.#shards.length, only: index });
-    this.#parts.log.info({ thread: next.thread.name }, 'the shard serves again');
+    this.#parts.log.info({ about: next.thread.name }, 'the shard serves again');
   }
 
   /** Whoever waits for the dead shard hears `unknown`; the call that it was running is counted. */

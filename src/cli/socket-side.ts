@@ -7,6 +7,7 @@ import { randomInt } from 'node:crypto';
 import type { MessagePort } from 'node:worker_threads';
 import type { NatsConfig } from '../host/config.ts';
 import type { Thread } from '../host/thread.ts';
+import type { LoadedType } from '../runtime/shard-thread.ts';
 import { announceReady } from './announcement.ts';
 import { readOrCreateDevSecret } from './dev-secret.ts';
 import { Gateways, gatewaySettings } from './gateways.ts';
@@ -75,9 +76,10 @@ export class SocketSide {
     }
   }
 
-  async open(): Promise<void> {
+  /** `sample`: a call to try, of an app that is run here. */
+  async open(sample: LoadedType | undefined): Promise<void> {
     this.#parts.phase.set('ready');
-    await announceReady(this.#parts.config, this.#port, this.#parts.log);
+    await announceReady(this.#parts.config, this.#port, this.#parts.log, sample);
   }
 
   // The stop.

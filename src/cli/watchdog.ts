@@ -47,10 +47,10 @@ export class Watchdog {
       seen.silentTicks = beats === seen.beats ? seen.silentTicks + 1 : 0;
       seen.beats = beats;
       if (seen.silentTicks === silentTicksMax) {
-        this.#log.error({ thread: thread.name }, 'no sign of life for 5 s; the thread is terminated');
+        this.#log.error({ about: thread.name }, 'no sign of life for 5 s; the thread is terminated');
         void thread.terminate();
       } else if (seen.silentTicks === silentTicksMax * 2) {
-        this.#log.fatal({ thread: thread.name }, 'a thread cannot be terminated; the process exits');
+        this.#log.fatal({ about: thread.name }, 'a thread cannot be terminated; the process exits');
         this.#onStuck();
       }
     }

@@ -29,8 +29,9 @@ export function explainImportFailure(thrown: unknown, file: string, cwd: string)
       thrown,
     );
   }
-  if (thrown instanceof SyntaxError) return syntaxError(thrown, code, file, cwd);
   const place = blamedFrame(thrown);
+  // One that was thrown while a module ran, by JSON.parse for instance, has a frame of that module.
+  if (thrown instanceof SyntaxError && place === undefined) return syntaxError(thrown, code, file, cwd);
   if (thrown.name === 'DefinitionError') {
     return new AppLoadError(
       `${shown(place ?? file, cwd)}: ${thrown.message}`,
@@ -65,7 +66,9 @@ function missingImport(error: Error, cwd: string): AppLoadError {
       `${importer} imports the package "${wanted}", which is not installed`,
       alias
         ? 'Node does not read the "paths" of tsconfig.json: use a relative path.'
-        : `Install it: npm install ${wanted}`,
+        : wanted.split('/')[0] === 'fermata'
+          ? 'Install the package that you run, from its folder or its .tgz: "fermata" in the npm registry is another one.'
+          : `Install it: npm install ${wanted}`,
       error,
     );
   }
@@ -110,6 +113,8 @@ function syntaxHint(error: SyntaxError, code: string | undefined): string {
   const name = /does not provide an export named '([^']+)'/.exec(error.message)?.[1];
   if (name !== undefined)
     return `Check the name. If ${name} is a type, import it as one: import type { ${name} } from …`;
+  if (error.message === 'Cannot use import statement outside a module')
+    return 'Write "type": "module" into the package.json of your project: without it Node takes the file for CommonJS.';
   return 'Mend the line and start again.';
 }
 

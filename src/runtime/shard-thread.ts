@@ -4,7 +4,7 @@
  * The app is loaded first and by itself, so that a mistake in it is told before anything is touched.
  */
 import type { MessagePort } from 'node:worker_threads';
-import type { AppDefinition } from '../actor/definition.ts';
+import type { ActorDefinition, AppDefinition } from '../actor/definition.ts';
 import { systemClock } from '../host/clock.ts';
 import { Lease } from '../host/lease.ts';
 import { createLog, type LogOptions } from '../host/log.ts';
@@ -37,6 +37,18 @@ export interface ShardThreadData {
   readonly log: LogOptions;
 }
 
+/** An actor type of the loaded app, with a method to try it by: one without input where there is one. */
+export interface LoadedType {
+  readonly type: string;
+  readonly method?: string;
+  readonly takesInput?: boolean;
+}
+
+function simplestCall(methods: ActorDefinition['methods']): Omit<LoadedType, 'type'> {
+  const [method, definition] = [...methods].find(([, { input }]) => input === undefined) ?? [...methods][0] ?? [];
+  return method === undefined ? {} : { method, takesInput: definition?.input !== undefined };
+}
+
 /** A link whose gateways may be replaced. */
 type Link = ShardLink & { replace(gateway: number, port: MessagePort): void };
 
@@ -64,7 +76,7 @@ export function shardThread(data: ShardThreadData, link: Link): Record<string, (
   return {
     async load() {
       app = await loadApp(data.app, process.cwd());
-      return [...app.actors.keys()];
+      return [...app.actors].map(([type, { methods }]) => ({ type, ...simplestCall(methods) }));
     },
     start() {
       if (app === undefined) throw new Error('the app must be loaded before the shard starts');

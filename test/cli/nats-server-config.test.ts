@@ -98,7 +98,7 @@ test('the log has the server’s lines with its thread and our levels, and no se
   const { nats, lines } = await startNats({ leafRemotes: [`nats://leaf:the%20hub-secret@127.0.0.1:${hub}`] });
   const { msg } = await eventually('a failed try', () => lines.find(({ level }) => level === 50));
   expect(msg).toContain(hub);
-  const theirs = lines.filter(({ thread }) => thread === 'nats');
+  const theirs = lines.filter(({ about }) => about === 'nats');
   expect(theirs).toContainEqual(expect.objectContaining({ level: 20, msg: 'Server is ready' }));
   expect(theirs.filter(({ level }) => level === 40)).toEqual([]);
   await nats.stop(2000);

@@ -28,7 +28,7 @@ test('each level is one of ours, and what has none is an error', async () => {
     [50, 'e'],
     [50, 'panic: f'],
   ]);
-  expect(lines.every(({ thread }) => thread === 'nats')).toBe(true);
+  expect(lines.every(({ about }) => about === 'nats')).toBe(true);
   expect(complaints).toBe('d; e; panic: f');
 });
 

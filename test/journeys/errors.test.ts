@@ -201,7 +201,7 @@ test('the state of an actor that was never called is its first one', async () =>
   const { status, json, headers } = await getState(server.address, 'probe', 'untouched', { token });
   expect({ status, etag: headers['etag'], state: json() }).toEqual({
     status: 200,
-    etag: '"0"',
+    etag: expect.stringMatching(/^"0-\w+"$/),
     state: { value: 0, items: [], log: [] },
   });
 });

@@ -43,6 +43,21 @@ describe('an app that fails to load says, with place and hint,', () => {
       message: /^app\.js, or a file that it imports, has a syntax error: Unexpected token ';'$/,
       hint: /^Mend/,
     },
+    'what the top level of the module fails to parse': {
+      files: { 'app.ts': "const settings: unknown = JSON.parse('nope');\nexport { settings };" },
+      message: /^app\.ts threw while it was loaded: Unexpected token .+ \(at app\.ts:1:\d+\)$/,
+      hint: /^The top level of the module/,
+    },
+    'a project of CommonJS': {
+      files: { 'package.json': '{"type":"commonjs"}', 'app.ts': "import { a } from './a.ts';\n" },
+      message: /^app\.ts:1:1: Cannot use import statement outside a module/,
+      hint: /^Write "type": "module" into the package\.json/,
+    },
+    'fermata itself, which is not in the registry': {
+      files: { 'app.ts': "import { actor } from 'fermata';" },
+      message: 'app.ts imports the package "fermata", which is not installed',
+      hint: /^Install the package that you run, /,
+    },
     'an enum': {
       files: { 'app.ts': '\nenum Color { Red }\n' },
       message: /^app\.ts:2:1: TypeScript enum is not supported in strip-only mode\n\n {2}2 \| enum Color/,
