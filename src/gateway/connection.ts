@@ -54,6 +54,8 @@ export class Connection implements Line {
   readonly #messages: TokenBucket;
   readonly #refusals: TokenBucket;
   #ws: WebSocket<SocketData> | undefined;
+  /** The socket, from when it lost a message until it is ended for that. */
+  #lossy: WebSocket<SocketData> | undefined;
   #outbox: string[] = [];
   /** What its client had sent at the last look, and how many looks ago that was something new. */
   #heard = 0;
@@ -192,9 +194,21 @@ export class Connection implements Line {
     ws?.end(code, reason);
   }
 
+  /**
+   * uWebSockets has dropped a message: nothing may follow it. It says so from within its own work on the socket, a publish or a
+   * pong, and reads what is freed when the socket is closed there. So the end comes when that is done.
+   */
+  lost(): void {
+    if (this.#ws === undefined) return;
+    this.#lossy = this.#ws;
+    this.#ws = undefined;
+    setImmediate(() => this.#lossy?.end(closeCodes.tooSlow, 'too slow'));
+  }
+
   /** The socket is gone. */
   closed(): void {
     this.#ws = undefined;
+    this.#lossy = undefined;
     this.#outbox = [];
   }
 }

@@ -27,8 +27,9 @@ export interface ExchangeOptions {
   readonly newId: () => string;
 }
 
-/** Up to here `end` copies into the socket in one go. */
-const wholeBytesMax = 64 * 1024;
+/** Up to here `end` copies into the socket in one go; it does not say what the kernel has not taken. */
+const wholeBytesMax = 16 * 1024;
+const nothing = Buffer.alloc(0);
 
 export class Exchange {
   /** Lower case. */
@@ -68,19 +69,22 @@ export class Exchange {
 
   /** Reads the body; more than `bytesMax` is answered here and `done` is not called. */
   readBody(bytesMax: number, done: (body: Buffer) => void): void {
-    let gathered: Buffer[] = [];
+    // In one buffer that grows: a chunk may be one byte, and to keep it as an object of its own takes a hundred.
+    let body = nothing;
     let bytes = 0;
     this.#res.onData((chunk, isLast) => {
       if (!this.#open) return;
+      const at = bytes;
       bytes += chunk.byteLength;
       if (bytes > bytesMax) {
-        gathered = [];
+        body = nothing;
         this.fail(new AppError('TOO_LARGE', `A body may have at most ${bytesMax} bytes`).toBody(), { close: true });
         return;
       }
+      if (bytes > body.length) body = Buffer.concat([body], Math.max(bytes, body.length * 2));
       // The chunk's memory is taken back when this handler returns.
-      gathered.push(Buffer.from(new Uint8Array(chunk)));
-      if (isLast) done(gathered.length === 1 ? gathered[0]! : Buffer.concat(gathered));
+      body.set(new Uint8Array(chunk), at);
+      if (isLast) done(body.subarray(0, bytes));
     });
   }
 
@@ -90,12 +94,13 @@ export class Exchange {
 
   fail(error: ErrorBody, options: { status?: number; headers?: Headers; close?: boolean } = {}): void {
     this.#options.meters.told(error);
+    const { status: _, ...sent } = error;
     const headers: [string, string][] = [];
     if (error.retryAfterMs !== undefined) headers.push(['Retry-After', String(Math.ceil(error.retryAfterMs / 1000))]);
     if (error.code === 'UNAUTHORIZED') headers.push(['WWW-Authenticate', 'Bearer']);
     this.answer(
-      options.status ?? statusOf(error.code),
-      JSON.stringify({ error }),
+      options.status ?? statusOf(error),
+      JSON.stringify({ error: sent }),
       [...apiHeaders, ['Content-Type', 'application/json'], ...headers, ...(options.headers ?? [])],
       options.close,
     );
@@ -111,7 +116,7 @@ export class Exchange {
       this.#head(status, headers);
       if (status === 204 || status === 304) res.endWithoutBody(undefined, closing);
       else if (this.method === 'head') res.endWithoutBody(Buffer.byteLength(body), closing);
-      else if (body.length <= wholeBytesMax) res.end(body, closing);
+      else if (Buffer.byteLength(body) <= wholeBytesMax) res.end(body, closing);
       else this.#stream(Buffer.from(body), closing);
     });
   }

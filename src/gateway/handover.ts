@@ -5,7 +5,8 @@
  *               ◀── answer: the session, or nothing ──     where nobody finds it by then
  *               ── taken ──▶                               and which forgets it now
  *
- * A token is `<gateway's key>.<secret>`, so that each gateway knows at once whose it is. All hear what is said on the channel;
+ * A token is `<gateway's key>.<secret>`, so that each gateway knows at once whose it is; that one remembers for a while who has
+ * the session now, because its client may come with the same token once more. All hear what is said on the channel;
  * what is not for this gateway, or no message, is ignored. With one gateway there is no channel.
  *
  * Invariants: a session that was given away is taken, also when its answer came too late for the one who asked, or ends where
@@ -94,11 +95,14 @@ interface Taken {
 
 interface Given {
   readonly gift: Gift;
+  readonly token: string;
   readonly timer: NodeJS.Timeout;
 }
 
 const answerMsMax = 1000;
 const takenMsMax = 2000;
+/** Sessions of which is known where they went. A client that never heard of the move is back within seconds. */
+const movedMax = 4096;
 const secretBytes = 24;
 const keyPattern = /^[a-z0-9]{1,40}$/;
 const tokenPattern = /^([a-z0-9]{1,40})\.[A-Za-z0-9_-]{32}$/;
@@ -110,6 +114,8 @@ export class Handover {
   readonly #waiting = new Map<number, Waiting>();
   /** By who asked, and the number of the question. */
   readonly #given = new Map<string, Given>();
+  /** Keys of the gateways that took sessions from here, by the token that these were asked for with; the oldest first. */
+  readonly #moved = new Map<string, string>();
   #nextAsk = 1;
 
   constructor(options: HandoverOptions) {
@@ -125,7 +131,7 @@ export class Handover {
   /** Asks the gateway that gave the token out. False when there is nobody to ask; `done` is not called then. */
   ask(claimant: Claimant, done: Done): boolean {
     const { peers } = this.#options;
-    const to = tokenPattern.exec(claimant.token)?.[1];
+    const to = this.#moved.get(claimant.token) ?? tokenPattern.exec(claimant.token)?.[1];
     if (peers.channel === undefined || to === undefined || to === peers.key || !peers.has(to)) return false;
     const ask = this.#nextAsk++;
     const timer = setTimeout(() => this.#settle(ask, undefined), answerMsMax).unref();
@@ -138,7 +144,7 @@ export class Handover {
     for (const { timer } of this.#waiting.values()) clearTimeout(timer);
     this.#waiting.clear();
     // Were one of them not taken, the end of this gateway is its end.
-    for (const name of this.#given.keys()) this.#forget(name)?.taken();
+    for (const name of this.#given.keys()) this.#forget(name)?.gift.taken();
     this.#options.peers.channel?.close();
   }
 
@@ -151,7 +157,7 @@ export class Handover {
       case 'answer':
         return this.#settle(message.ask, message);
       case 'taken':
-        return this.#forget(nameOf(message))?.taken();
+        return this.#taken(message);
     }
   }
 
@@ -161,17 +167,31 @@ export class Handover {
     // Numbers are not used twice, but a peer may be wrong.
     if (this.#given.has(name)) return;
     const gift = this.#options.give(claimant);
-    const isSaid = this.#say({ kind: 'answer', from: this.#options.peers.key, to: from, ask, handed: gift?.handed });
+    const { key } = this.#options.peers;
+    // The one who has it answers in its own name. Passed on by the gateway that the token names alone, so at most once.
+    const moved = claimant.token.startsWith(`${key}.`) ? this.#moved.get(claimant.token) : undefined;
+    if (gift === undefined && moved !== undefined && moved !== from) return void this.#say({ ...asked, to: moved });
+    const isSaid = this.#say({ kind: 'answer', from: key, to: from, ask, handed: gift?.handed });
     if (gift === undefined) return;
     if (!isSaid) return gift.lost();
-    this.#given.set(name, { gift, timer: setTimeout(() => this.#forget(name)?.lost(), takenMsMax).unref() });
+    const timer = setTimeout(() => this.#forget(name)?.gift.lost(), takenMsMax).unref();
+    this.#given.set(name, { gift, token: claimant.token, timer });
   }
 
-  #forget(name: string): Gift | undefined {
+  #taken(message: Taken): void {
+    const given = this.#forget(nameOf(message));
+    if (given === undefined) return;
+    given.gift.taken();
+    this.#moved.set(given.token, message.from);
+    const [oldest] = this.#moved.keys();
+    if (this.#moved.size > movedMax && oldest !== undefined) this.#moved.delete(oldest);
+  }
+
+  #forget(name: string): Given | undefined {
     const given = this.#given.get(name);
     this.#given.delete(name);
     clearTimeout(given?.timer);
-    return given?.gift;
+    return given;
   }
 
   #settle(ask: number, answer: Answer | undefined): void {
@@ -180,6 +200,7 @@ export class Handover {
     if (waiting !== undefined && handed !== undefined && !isOf(handed, waiting.claimant)) return;
     this.#waiting.delete(ask);
     clearTimeout(waiting?.timer);
+    if (waiting !== undefined && handed !== undefined) this.#moved.delete(waiting.claimant.token);
     if (handed !== undefined) this.#say({ kind: 'taken', from: this.#options.peers.key, to: answer!.from, ask });
     if (waiting !== undefined) waiting.done(handed);
     else if (handed !== undefined) this.#options.onLate(handed);

@@ -21,8 +21,8 @@ export class Principals {
   readonly #intake: Intake;
   readonly #clock: Clock;
   readonly #entriesMax: number;
-  /** By token, in order of use; '' is the developer without one. */
-  readonly #entries = new Map<string, Entry>();
+  /** By token, in order of use; undefined is the developer without one, and '' a header that holds none. */
+  readonly #entries = new Map<string | undefined, Entry>();
 
   constructor(admission: Admission, intake: Intake, clock: Clock, entriesMax: number) {
     this.#admission = admission;
@@ -41,14 +41,14 @@ export class Principals {
    * @throws AppError UNAUTHORIZED, also as a rejection
    */
   withSession(token: string | undefined, use: (session: Session) => void): Promise<void> | undefined {
-    const known = this.#find(token ?? '');
+    const known = this.#find(token);
     if (known !== undefined) {
       use(known);
       return undefined;
     }
     const admitted = this.#admission.admit(token);
-    if (admitted instanceof Promise) return admitted.then((principal) => use(this.#remember(token ?? '', principal)));
-    use(this.#remember(token ?? '', admitted));
+    if (admitted instanceof Promise) return admitted.then((principal) => use(this.#remember(token, principal)));
+    use(this.#remember(token, admitted));
     return undefined;
   }
 
@@ -60,7 +60,7 @@ export class Principals {
     }
   }
 
-  #find(token: string): Session | undefined {
+  #find(token: string | undefined): Session | undefined {
     const entry = this.#entries.get(token);
     if (entry === undefined) return undefined;
     if (entry.principal.expiresMs <= this.#clock.now()) {
@@ -72,7 +72,7 @@ export class Principals {
     return entry.session;
   }
 
-  #remember(token: string, principal: Principal): Session {
+  #remember(token: string | undefined, principal: Principal): Session {
     // Another request with the same token may have been verified meanwhile.
     const known = this.#find(token);
     if (known !== undefined) return known;
@@ -85,7 +85,7 @@ export class Principals {
     return session;
   }
 
-  #drop(token: string, { session }: Entry): void {
+  #drop(token: string | undefined, { session }: Entry): void {
     this.#entries.delete(token);
     this.#intake.retireSession(session);
   }

@@ -75,7 +75,7 @@ export function socketBehavior(options: SocketOptions): WebSocketBehavior<Socket
     pong: heard,
 
     dropped(ws) {
-      connectionOf(ws)?.end(closeCodes.tooSlow, 'too slow');
+      connectionOf(ws)?.lost();
     },
 
     close(ws, code) {
@@ -182,10 +182,12 @@ function traceOf({ requestId, additions }: Connection, { id, traceparent }: Rpc)
   return traceText(requestId === '' ? '' : callRequestId(requestId, id), additions ? traceparent : '');
 }
 
-/** uWebSockets answers pings itself. */
+/** uWebSockets answers pings itself, also those of a client that reads no answer. */
 function heard(ws: WebSocket<SocketData>): void {
   const connection = connectionOf(ws);
-  if (connection !== undefined) connection.controls += 1;
+  if (connection === undefined) return;
+  connection.controls += 1;
+  connection.endIfSlow();
 }
 
 function connectionOf(ws: WebSocket<SocketData>): Connection | undefined {

@@ -48,6 +48,8 @@ export interface ErrorBody {
   readonly outcome: Exclude<Outcome, 'ok'>;
   readonly retryable: boolean;
   readonly retryAfterMs?: number;
+  /** HTTP status, when it is not the code's own. Kept with the outcome, sent on no wire. */
+  readonly status?: number;
 }
 
 export interface AppErrorOptions {
@@ -81,14 +83,22 @@ export class AppError extends Error {
     this.retryAfterMs = options.retryAfterMs;
   }
 
-  /** What is sent of it. */
+  /** What is kept and sent of it. */
   toBody(): ErrorBody {
-    const { code, message, outcome, retryable, retryAfterMs } = this;
-    return { code, message, outcome, retryable, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+    const { code, message, outcome, retryable, retryAfterMs, status } = this;
+    return {
+      code,
+      message,
+      outcome,
+      retryable,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      ...(status === statusOf({ code }) ? {} : { status }),
+    };
   }
 }
 
-/** HTTP status of an error body: the catalogue's, and 422 for a code of the author's. */
-export function statusOf(code: string): number {
+/** HTTP status of an error body: the one that its author gave, or the catalogue's, and 422 for a code of the author's. */
+export function statusOf({ code, status }: Pick<ErrorBody, 'code' | 'status'>): number {
+  if (status !== undefined && Number.isInteger(status) && status >= 400 && status <= 599) return status;
   return Object.hasOwn(errorCodes, code) ? errorCodes[code as ErrorCode].status : errorCodes.HANDLER.status;
 }

@@ -129,7 +129,7 @@ export function okResult(id: string, result: string, additions: { durable: boole
 
 /** Base clients get the message as a string; clients with the additions get the code and what to do next as well. */
 export function errorResult(id: string | number | null, error: ErrorBody, additions: boolean): string {
-  const { message, ...rest } = error;
+  const { message, status: _, ...rest } = error;
   return JSON.stringify({ type: 'rpc:result', id, error: message, ...(additions ? rest : {}) });
 }
 

@@ -37,10 +37,10 @@ export function faultOf(thrown: unknown): Fault {
 
 function plainAppError(error: AppError): AppError {
   // An author may have put anything into its fields.
-  const { code, message, retryAfterMs, cause }: { [field in 'code' | 'message' | 'retryAfterMs' | 'cause']?: unknown } =
-    error;
+  const { code, message, retryAfterMs, status, cause }: { [field in keyof AppError]?: unknown } = error;
   return new AppError(String(code), cut(String(message)), {
     ...(typeof retryAfterMs === 'number' && Number.isFinite(retryAfterMs) ? { retryAfterMs } : {}),
+    ...(typeof status === 'number' ? { status } : {}),
     ...(cause instanceof Error ? { cause } : {}),
   });
 }

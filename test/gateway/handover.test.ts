@@ -90,6 +90,29 @@ describe('a session that its client left at another gateway', () => {
     expect(b.gateway.counts()).toEqual(nothing);
   });
 
+  it.each([
+    ['where it was before', 0],
+    ['yet another one', 2],
+  ])('is found again by %s, when its client never heard of the move', async (_where, third) => {
+    const boot = randomUUID();
+    const start = (index: number) => startRig({ shards: 2, gateway: { index, gateways: 3, boot } });
+    const rigs = await Promise.all([start(0), start(1), start(2)]);
+    const before = await known(rigs[0], given);
+    before.client.socket.terminate();
+    await until(() => rigs[0].gateway.counts().detached === 1);
+    const deaf = await comeBack(rigs[1], before.resumeToken, given);
+    expect(deaf.welcome).toMatchObject({ resumed: true });
+    deaf.client.socket.terminate();
+    await until(() => rigs[1].gateway.counts().detached === 1);
+    const again = await comeBack(rigs[third]!, before.resumeToken, given);
+    expect(again.welcome).toMatchObject({ resumed: true, sessionId: before.sessionId });
+    await again.client.rpc('echo');
+    // Now its client is known to have the next token.
+    for (const rig of rigs) {
+      expect((await comeBack(rig, before.resumeToken, given)).welcome).toMatchObject({ resumed: false });
+    }
+  });
+
   it('leaves its calls behind: they are counted until they are answered, to nobody', async () => {
     const [a, b] = (await startRigs(2)).rigs;
     const before = await known(a, given);

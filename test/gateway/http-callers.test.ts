@@ -39,6 +39,16 @@ describe('sessions over HTTP', () => {
   });
 });
 
+describe('in development', () => {
+  it('a header that holds no token is refused, also after a request without one', async () => {
+    const rig = await startRig({ dev: true });
+    const ask = async (headers: Record<string, string>) =>
+      (await fetch(`${rig.http}/v1/actors/counter/c1/echo`, { method: 'POST', headers })).status;
+    const basic = { authorization: 'Basic eDp5' };
+    expect([await ask(basic), await ask({}), await ask(basic), await ask({})]).toEqual([401, 200, 401, 200]);
+  });
+});
+
 describe('aborted requests', () => {
   it('a thousand of them, during verification, body and call, harm nobody', async () => {
     const rig = await startRig();

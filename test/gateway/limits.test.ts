@@ -1,4 +1,5 @@
 import { connect as connectTcp, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { TokenBucket } from '../../src/gateway/rate-limit.ts';
 import { connect, type Rig, startRig, stopRigs, until, upgrade } from './rig.ts';
@@ -219,6 +220,42 @@ describe('a client that does not read', () => {
     // What the kernel takes on loopback, plus 1 MiB of ours.
     expect(received.length).toBeLessThan(16 * 1024 * 1024);
     expect((await healthy.rpc('echo', 1))['result']).toBe(1);
+  });
+
+  it('and pings all the time is closed with 4408 after a bounded amount', async () => {
+    const rig = await startRig();
+    const slow = await slowReader(rig);
+    // uWebSockets answers each by itself, with the same bytes.
+    const ping = Buffer.concat([Buffer.from([0x89, 0x80 | 125, 0, 0, 0, 0]), Buffer.alloc(125)]);
+    const pings = Buffer.concat(Array.from({ length: 2000 }, () => ping));
+    slow.socket.on('error', () => {});
+    for (let sent = 0; rig.gateway.counts().sockets === 1 && sent < 64 * 1024 * 1024; sent += pings.length) {
+      slow.socket.write(pings);
+      await delay(2);
+    }
+    expect(rig.gateway.counts().sockets).toBe(0);
+    expect((await slow.read()).subarray(-12, -8)).toEqual(closeFrame4408);
+  });
+
+  it('of a published topic is closed when more comes at once than uWebSockets takes, and the gateway goes on', async () => {
+    const rig = await startRig();
+    const readers = await Promise.all(Array.from({ length: 20 }, () => connect(rig, { token: token() })));
+    const slow = await slowReader(rig);
+    const subscription = { type: 'event:sub', actor: 'counter', actorId: 'c1' };
+    slow.socket.write(frame(JSON.stringify(subscription)));
+    for (const reader of readers) reader.send(subscription);
+    await until(() => rig.shards.ops(3).length === 21);
+    await readers[0]!.rpc('echo');
+    const text = JSON.stringify({ type: 'event', pad: 'x'.repeat(1024 * 1024) });
+    const times = 24;
+    rig.shards.emit(0, (out) => {
+      for (let n = 0; n < times; n += 1) out.add('P', 5, 0, 0, text);
+    });
+    await until(() => rig.gateway.counts().sockets < 21);
+    // Here not even a close frame finds room.
+    expect((await slow.read()).length).toBeLessThan(times * text.length);
+    const later = await connect(rig, { token: token() });
+    expect((await later.rpc('echo', 1))['result']).toBe(1);
   });
 
   it('of a published topic is closed with 4408 too, and the other members miss nothing', async () => {
