@@ -17,8 +17,10 @@ const messageCharsMax = 4096;
 
 export type Fault =
   | { readonly kind: 'app'; readonly error: AppError }
-  /** `stack` is for the log. */
-  | { readonly kind: 'error' | 'other'; readonly message: string; readonly stack: string };
+  /** `stack` is for the log. A `mistake` is an error that the engine throws for wrong code. */
+  | { readonly kind: 'error' | 'mistake' | 'other'; readonly message: string; readonly stack: string };
+
+const mistakes: readonly unknown[] = ['TypeError', 'RangeError', 'ReferenceError', 'SyntaxError'];
 
 /** Reads a thrown value, before the draft that it may be part of is gone. Never throws. */
 export function faultOf(thrown: unknown): Fault {
@@ -26,8 +28,9 @@ export function faultOf(thrown: unknown): Fault {
     if (thrown instanceof AppError) return { kind: 'app', error: plainAppError(thrown) };
     // By shape, not by class: an author's module may come from another realm.
     if (thrown instanceof Error || Object.prototype.toString.call(thrown) === '[object Error]') {
-      const { message, stack } = thrown as { message: unknown; stack: unknown };
-      return { kind: 'error', message: cut(String(message)) || 'Error', stack: String(stack ?? message) };
+      const { name, message, stack } = thrown as { name: unknown; message: unknown; stack: unknown };
+      const kind = mistakes.includes(name) ? 'mistake' : 'error';
+      return { kind, message: cut(String(message)) || 'Error', stack: String(stack ?? message) };
     }
     return { kind: 'other', message: 'Unknown error', stack: cut(`thrown: ${String(thrown)}`) };
   } catch {
@@ -61,6 +64,7 @@ export function answerFor(
   activation: Activation,
   work: Work,
 ): AppError {
+  if (fault.kind === 'mistake') noteMistake(fault, parts, activation, work);
   if (fault.kind !== 'app') return new AppError(started ? 'HANDLER' : 'FORBIDDEN', fault.message);
   if (fault.error.code === 'TURN_TIMEOUT') noteTimeout(parts, activation, work);
   return fault.error.code === 'INTERNAL' ? internalError(fault, parts, activation, work) : fault.error;
@@ -85,14 +89,21 @@ export function internalError(
 }
 
 /** It tells of slow or stuck code, and only its caller would know. */
-function noteTimeout(parts: FaultParts, activation: Activation, work: Work): void {
+function noteTimeout({ lines }: FaultParts, activation: Activation, work: Work): void {
   const what = nameOf(work);
   const fields = { ...workFields(activation, work, traceOf(work)), what };
-  parts.lines.write(
-    `${what} of ${activation.address.type} timed out`,
+  lines.write(`${what} of ${activation.address.type} timed out`, 'warn', fields, 'a turn took too long and was ended');
+}
+
+/** Its caller is told the message, as of anything that is thrown; where it comes from only the author can use. */
+function noteMistake({ stack }: { stack: string }, { lines }: FaultParts, activation: Activation, work: Work): void {
+  const what = nameOf(work);
+  const fields = { ...workFields(activation, work, traceOf(work)), what, stack };
+  lines.write(
+    `${what} of ${activation.address.type} is mistaken`,
     'warn',
     fields,
-    'a turn took too long and was ended',
+    'the app threw what looks like a mistake in it',
   );
 }
 

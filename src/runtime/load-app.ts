@@ -9,9 +9,12 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { AppDefinition } from '../actor/definition.ts';
+import type { StandardSchemaV1 } from '../actor/schema.ts';
+import { AppError } from '../protocol/errors.ts';
 import { suggestion } from '../protocol/suggestion.ts';
 import { AppLoadError } from './app-load-error.ts';
 import { explainImportFailure } from './import-failure.ts';
+import { Measure, ownCopy } from './plain-json.ts';
 import { shown } from './source-place.ts';
 
 const extensions = ['.ts', '.mts', '.js', '.mjs'];
@@ -25,7 +28,9 @@ export async function loadApp(path: string, cwd: string, loadMsMax = 30_000): Pr
   const file = resolve(cwd, path);
   await checkFile(file, cwd);
   const exported = await importModule(file, cwd, loadMsMax);
-  return checkActors(pickApp(exported, shown(file, cwd)), shown(file, cwd));
+  const app = checkActors(pickApp(exported, shown(file, cwd)), shown(file, cwd));
+  for (const [type, { state }] of app.actors) checkFirstState(type, state, shown(file, cwd));
+  return app;
 }
 
 async function checkFile(file: string, cwd: string): Promise<void> {
@@ -137,6 +142,21 @@ function checkActors(app: AppDefinition, name: string): AppDefinition {
     `${name} exports an app of another version of fermata, which this one cannot serve`,
     'Install one version for the app and the server: npm ls fermata shows which there are.',
   );
+}
+
+/** Told now, because no call to such an actor would ever work. A schema that answers later is asked when an actor starts. */
+function checkFirstState(type: string, schema: StandardSchemaV1 | undefined, name: string): void {
+  const first = schema?.['~standard'].validate({});
+  if (first === undefined || first instanceof Promise || first.issues !== undefined) return;
+  try {
+    ownCopy(first.value, '', new Measure());
+  } catch (thrown) {
+    if (!(thrown instanceof AppError)) throw thrown;
+    throw new AppLoadError(
+      `${name}: a new "${type}" would start with what is no JSON: ${thrown.message}`,
+      'Keep it as JSON has it: a time as a number or a string, a set as a list, a map as an object.',
+    );
+  }
 }
 
 function isKind(value: unknown, kind: 'fermata.app' | 'fermata.actor'): boolean {

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { commands } from '../../src/cli/command-line.ts';
+import { errorCodes } from '../../src/protocol/errors.ts';
 import { exitCodes } from '../../src/cli/exit-codes.ts';
 import { flagOf, settingNames, settingOf } from '../../src/host/config-settings.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
@@ -50,4 +51,14 @@ test.each([
   // An ellipsis stands for what differs each time.
   const pieces = messages.flatMap((text) => text.split('…')).map((piece) => piece.replace(/^ ?:? ?/, '').trim());
   expect(pieces.filter((piece) => !sources.includes(piece))).toEqual([]);
+});
+
+test('docs/http.md lists every error code with its status, outcome and whether a retry may help', () => {
+  const rows = read('docs/http.md').matchAll(/^\| `([A-Z_]+)` \| (\d+) \| `(\w+)` \| (yes|no) \|/gm);
+  const listed = [...rows].map(([, code, status, outcome, retry]) => [
+    code,
+    { status: Number(status), outcome, retryable: retry === 'yes' },
+  ]);
+  expect(Object.fromEntries(listed)).toEqual(errorCodes);
+  expect(listed).toHaveLength(Object.keys(errorCodes).length);
 });

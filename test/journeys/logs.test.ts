@@ -81,7 +81,7 @@ describe('the ids of a call', () => {
     expect(linesWith(server, requestId)).toHaveLength(3);
   });
 
-  test('are in the lines of calls that went wrong: an internal error, a turn over its time, a shard that died', async () => {
+  test('are in the lines of calls that went wrong: a mistake, an internal error, a turn over its time, a shard that died', async () => {
     const stage = newStage();
     const server = await stage.serve({ app: 'talk', args: ['--limit', 'turnMs=300'] });
     const token = await mint();
@@ -91,6 +91,7 @@ describe('the ids of a call', () => {
       return { requestId, traceId, traceparent };
     };
     const expected = [
+      ['mistaken', 40, /^the app threw what looks like a mistake in it$/],
       ['notJson', 50, /^notJson of actor talk failed: /],
       ['hang', 40, /^a turn took too long and was ended$/],
       ['exit', 50, /^a shard died while it ran this call$/],

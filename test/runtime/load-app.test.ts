@@ -119,6 +119,16 @@ describe('loadApp() refuses, with a sentence and a hint,', () => {
       message: 'app.ts exports 2 apps: a, b',
       hint: 'Export the one to serve as default, or call it app.',
     },
+    'a first state that is no JSON': {
+      path: 'app.ts',
+      files: {
+        'app.ts': `${head}
+          const today = { '~standard': { ...state['~standard'], validate: () => ({ value: { at: new Date() } }) } };
+          export const app = createApp({ actors: { dated: actor({ state: today, methods: {} }) } });`,
+      },
+      message: /^app\.ts: a new "dated" would start with what is no JSON: state\/at is a Date/,
+      hint: /^Keep it as JSON has it/,
+    },
     'an app of a version with another shape': {
       path: 'app.js',
       files: { 'app.js': "export const app = { kind: 'fermata.app', actors: { a: {} } };" },

@@ -26,6 +26,7 @@ const talk = actor({
         throw new Error(input);
       },
     },
+    mistaken: { handler: () => (JSON.parse('null') as { here: number }).here },
     notJson: { handler: () => 10n as unknown as number },
     hang: { handler: () => new Promise<never>(() => undefined) },
     exit: { handler: () => process.exit(3) },
