@@ -4,6 +4,7 @@
  * Its lease is over at the latest when its record was watched for `leaseMs` without a change. Half of it more is for clocks
  * that do not run alike.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { NodeRecord } from './slot-records.ts';
 import type { Seen } from './slot-view.ts';
 
@@ -30,4 +31,22 @@ export function standingOf(id: string, { nodes, silentMs }: Watched, slotGraceMs
   const leftMs = seen.record.state === 'stopped' ? 0 : seen.record.leaseMs * 1.5;
   if (silent > leftMs + slotGraceMs) return 'gone';
   return silent > leftMs || seen.record.state === 'stopped' ? 'away' : 'live';
+}
+
+const lookMs = 100;
+
+/**
+ * The same, once it is clear: a record whose renewal is overdue is watched until it is renewed, or its lease is over. A node
+ * that is there lets no half of its lease pass.
+ */
+export async function clearStanding(id: string, look: () => Watched): Promise<Standing> {
+  for (let watchedMs = 0; ; watchedMs += lookMs) {
+    const watched = look();
+    const standing = standingOf(id, watched, 0);
+    const leaseMs = watched.nodes.get(id)?.record?.leaseMs ?? 0;
+    // Its silence does not count while this node itself sees nothing of others.
+    const isOver = watchedMs > leaseMs * 2;
+    if (standing !== 'live' || watched.silentMs(id) < leaseMs / 2 || isOver) return standing;
+    await delay(lookMs);
+  }
 }

@@ -18,7 +18,7 @@ import type { Logger } from '../host/log.ts';
 import { slotOf } from '../protocol/placement.ts';
 import { slots } from '../transport/nats-names.ts';
 import { NodeLease } from './node-lease.ts';
-import { standingOf } from './node-standing.ts';
+import { clearStanding, standingOf } from './node-standing.ts';
 import { conflictsOf, type Picture, type Step, stepsOf } from './slot-claims.ts';
 import { nextEpoch, nodeKey, type SlotRecord, slotKey } from './slot-records.ts';
 import { SlotServing } from './slot-serving.ts';
@@ -160,12 +160,12 @@ export class Ownership {
   /** Takes a slot whose owner is away for good, and leaves the data that lies there. @throws Error when the owner is not away */
   async takeAbandoned(slot: number): Promise<void> {
     if (this.#owned.has(slot)) return;
-    const picture = this.#picture();
-    const { record, revision = 0 } = picture.slots.get(slot) ?? {};
-    const { self, nowMs } = picture;
-    const owner = record === undefined ? undefined : picture.nodes.get(record.owner);
+    const { record, revision = 0 } = this.#picture().slots.get(slot) ?? {};
+    const standing = record && (await clearStanding(record.owner, () => this.#picture()));
+    const { self, nodes, nowMs } = this.#picture();
+    const owner = record && nodes.get(record.owner);
     const refusal = `slot ${slot} belongs to node ${record?.owner}, which`;
-    if (record !== undefined && standingOf(record.owner, picture, 0) === 'live')
+    if (standing === 'live')
       throw new Error(`${refusal} is there, or was until a moment ago; move the slot without abandoning its data`);
     if (record !== undefined && owner?.record !== undefined && owner.record.state !== 'deposed') {
       const deposed = { ...owner.record, state: 'deposed', atMs: nowMs } as const;

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { slots } from '../../src/transport/nats-names.ts';
 import { eventually } from '../support/wait.ts';
 import { allSlots, clusterPerTest, expectRisingEpochs, ownedByAny, tenantIn } from './cluster.ts';
-import { dial, ensureOn } from './fixtures.ts';
+import { dial, ensureOn, leaseMs } from './fixtures.ts';
 
 const cluster = clusterPerTest();
 
@@ -132,6 +132,16 @@ describe('taking what was abandoned', () => {
     const second = await (await cluster.open('nodebbbb')).start();
     await expect(second.ownership.takeAbandoned(7)).rejects.toThrow('is there');
     expect(first.slots).toContain(7);
+  });
+
+  test('waits until it is clear whether an owner that fell silent is there', async () => {
+    const first = await (await cluster.open('nodeaaaa')).start([tenantIn(7)]);
+    const second = await (await cluster.open('nodebbbb')).start();
+    await first.die();
+    const { view } = second.ownership.store;
+    await eventually('its renewal is overdue', () => view.silentMs('nodeaaaa') > leaseMs * 0.7);
+    await second.ownership.takeAbandoned(7);
+    expect(second.slots).toContain(7);
   });
 
   test('takes a slot with data from an owner that is away, who has a conflict when it is back', async () => {
