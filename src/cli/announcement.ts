@@ -2,10 +2,11 @@
  * What a person sees when the server is up: where it is and, in development, a token and one call to try.
  */
 import { existsSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { Config } from '../host/config.ts';
 import type { Logger } from '../host/log.ts';
 import { readOrCreateDevSecret } from './dev-secret.ts';
+import { devRootOf } from './gateways.ts';
 import { mintToken } from '../gateway/auth-mint.ts';
 import type { LoadedType } from '../runtime/shard-thread.ts';
 
@@ -30,7 +31,7 @@ export async function announceReady(
       ttlS: devTokenTtlS,
       claims: {},
     });
-    process.stdout.write(tryIt(address, token, hasPage(config.app), sample));
+    process.stdout.write(tryIt(address, token, existsSync(join(devRootOf(config.app), 'index.html')), sample));
   }
   log.info({ address, shards, gateways, dataDir, dev }, 'ready');
 }
@@ -38,11 +39,6 @@ export async function announceReady(
 /** A runtime has no address of its own: it is found through NATS. */
 export function announceRuntime({ shards, dataDir }: Config, log: Logger): void {
   log.info({ shards, dataDir }, 'ready');
-}
-
-/** Whether there is a page to open: see `gateway/dev-files.ts`. */
-function hasPage(app: string): boolean {
-  return existsSync(resolve(dirname(app), 'public', 'index.html'));
 }
 
 function tryIt(address: string, token: string, page: boolean, sample: LoadedType | undefined): string {

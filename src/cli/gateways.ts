@@ -144,6 +144,11 @@ export function gatewaySettings({ host, gateways, dev, allowedOrigins, auth, lim
     gateways,
     exclusivePort: gateways === 1,
     config: { dev, allowedOrigins, auth, limits },
-    devRoot: dev ? resolve(dirname(app), 'public') : undefined,
+    devRoot: dev ? devRootOf(app) : undefined,
   };
+}
+
+/** Where an app's pages lie, which are served in development. */
+export function devRootOf(app: string): string {
+  return resolve(dirname(app), 'public');
 }

@@ -64,9 +64,13 @@ export function answerFor(
   activation: Activation,
   work: Work,
 ): AppError {
-  if (fault.kind === 'mistake') noteMistake(fault, parts, activation, work);
+  if (fault.kind === 'mistake') {
+    const message = 'the app threw what looks like a mistake in it';
+    note(parts, activation, work, { sort: 'is mistaken', message, stack: fault.stack });
+  }
   if (fault.kind !== 'app') return new AppError(started ? 'HANDLER' : 'FORBIDDEN', fault.message);
-  if (fault.error.code === 'TURN_TIMEOUT') noteTimeout(parts, activation, work);
+  if (fault.error.code === 'TURN_TIMEOUT')
+    note(parts, activation, work, { sort: 'timed out', message: 'a turn took too long and was ended' });
   return fault.error.code === 'INTERNAL' ? internalError(fault, parts, activation, work) : fault.error;
 }
 
@@ -88,23 +92,16 @@ export function internalError(
   return new AppError('INTERNAL', `Internal error ${errorId}`);
 }
 
-/** It tells of slow or stuck code, and only its caller would know. */
-function noteTimeout({ lines }: FaultParts, activation: Activation, work: Work): void {
+/** What its caller is told, and nobody else would know. `sort`: its lines are counted together. */
+function note(
+  { lines }: FaultParts,
+  activation: Activation,
+  work: Work,
+  { sort, message, stack }: { sort: string; message: string; stack?: string },
+): void {
   const what = nameOf(work);
-  const fields = { ...workFields(activation, work, traceOf(work)), what };
-  lines.write(`${what} of ${activation.address.type} timed out`, 'warn', fields, 'a turn took too long and was ended');
-}
-
-/** Its caller is told the message, as of anything that is thrown; where it comes from only the author can use. */
-function noteMistake({ stack }: { stack: string }, { lines }: FaultParts, activation: Activation, work: Work): void {
-  const what = nameOf(work);
-  const fields = { ...workFields(activation, work, traceOf(work)), what, stack };
-  lines.write(
-    `${what} of ${activation.address.type} is mistaken`,
-    'warn',
-    fields,
-    'the app threw what looks like a mistake in it',
-  );
+  const fields = { ...workFields(activation, work, traceOf(work)), what, ...(stack === undefined ? {} : { stack }) };
+  lines.write(`${what} of ${activation.address.type} ${sort}`, 'warn', fields, message);
 }
 
 function nameOf(work: Work): string {

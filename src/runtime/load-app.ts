@@ -28,8 +28,9 @@ export async function loadApp(path: string, cwd: string, loadMsMax = 30_000): Pr
   const file = resolve(cwd, path);
   await checkFile(file, cwd);
   const exported = await importModule(file, cwd, loadMsMax);
-  const app = checkActors(pickApp(exported, shown(file, cwd)), shown(file, cwd));
-  for (const [type, { state }] of app.actors) checkFirstState(type, state, shown(file, cwd));
+  const name = shown(file, cwd);
+  const app = checkActors(pickApp(exported, name), name);
+  for (const [type, { state }] of app.actors) refuseLossyState(type, state, name);
   return app;
 }
 
@@ -145,7 +146,7 @@ function checkActors(app: AppDefinition, name: string): AppDefinition {
 }
 
 /** Told now, because no call to such an actor would ever work. A schema that answers later is asked when an actor starts. */
-function checkFirstState(type: string, schema: StandardSchemaV1 | undefined, name: string): void {
+function refuseLossyState(type: string, schema: StandardSchemaV1 | undefined, name: string): void {
   const first = schema?.['~standard'].validate({});
   if (first === undefined || first instanceof Promise || first.issues !== undefined) return;
   try {
